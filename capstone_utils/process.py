@@ -1,0 +1,92 @@
+"""Child processes that never outlive their parent, whichever way the parent ends."""
+
+from __future__ import annotations
+
+import atexit
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class Child:
+    """A server run beside this process: it stops with `stop()`, at exit, and when this process is killed.
+
+    Between the two stands a small supervisor that holds the read end of a pipe. When this process is gone, however it
+    went, the pipe closes and the supervisor ends the server: no signal has to be caught for it.
+    """
+
+    def __init__(
+        self, command: Sequence[str], log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        with log.open("ab") as output:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, __file__, *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env=None if env is None else dict(env),
+                start_new_session=True,  # Ctrl-C in the terminal reaches the parent, which stops us in order
+            )
+        atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id; it lives as long as the server does."""
+        return self._supervisor.pid
+
+    def running(self) -> bool:
+        """Whether the server is still there."""
+        return self._supervisor.poll() is None
+
+    def stop(self, timeout_seconds: float = 15.0) -> None:
+        """End the server and wait for it; does nothing when it has ended already."""
+        atexit.unregister(self.stop)
+        if self._supervisor.stdin and not self._supervisor.stdin.closed:
+            self._supervisor.stdin.close()
+        try:
+            self._supervisor.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines that the server logged, for an error message."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def supervise(command: Sequence[str], grace_seconds: float = 10.0) -> int:
+    """Run `command` until it ends or standard input closes; its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def stop_when_parent_goes() -> None:
+        sys.stdin.buffer.read()
+        server.terminate()
+        try:
+            server.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+    threading.Thread(target=stop_when_parent_goes, daemon=True).start()
+    try:
+        return server.wait()
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            try:
+                server.wait(grace_seconds)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(sys.argv[1:]))

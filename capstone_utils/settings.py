@@ -1,0 +1,75 @@
+"""Ports, topics and paths: one typed object, each value overridable by an environment variable CAPSTONE_<NAME>."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "CAPSTONE_"  # without it, Kubernetes' own KAFKA_PORT=tcp://... would be read as ours
+
+
+class InvalidSetting(ValueError):
+    """An environment variable that holds something unusable; the message names it and what would be right."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things listen and where they are kept. Port 0 means "any free port"."""
+
+    host: str = "127.0.0.1"
+    kafka_port: int = 9092
+    api_port: int = 8000
+    metrics_port: int = 8001
+    prometheus_port: int = 9090
+    transactions_topic: str = "transactions"
+    dead_letter_topic: str = "transactions.dead-letter"
+    scores_topic: str = "scores"
+    labels_topic: str = "labels"
+    partitions: int = 4
+    work_dir: Path = ROOT / "build" / "course"  # what the notebooks hand to each other
+    cache_dir: Path = ROOT / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """The settings, defaults first, then every CAPSTONE_<NAME> of the environment.
+
+        Raises:
+            InvalidSetting: when a value does not fit, as in `CAPSTONE_KAFKA_PORT=99999 is not a port (0 to 65535)`.
+        """
+        given: dict[str, object] = {}
+        for field in fields(cls):
+            name = PREFIX + field.name.upper()
+            if name in environment:
+                given[field.name] = _parse(name, environment[name], type(field.default))
+        return cls(**given)  # type: ignore[arg-type]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What a Kafka client connects to."""
+        return f"{self.host}:{self.kafka_port}"
+
+    @property
+    def enriched_csv(self) -> Path:
+        """Notebook 2's file: raw fields, features and the labels that have arrived."""
+        return self.work_dir / "enriched_transactions.csv"
+
+    @property
+    def model_dir(self) -> Path:
+        """The model that is served: `fraud_detection_model.json` and its manifest."""
+        return self.work_dir / "models" / "champion"
+
+
+def _parse(name: str, text: str, kind: type) -> object:
+    if issubclass(kind, Path):
+        return Path(text).expanduser().resolve()
+    if kind is not int:
+        if not text:
+            raise InvalidSetting(f"{name} is empty; give a value or unset it")
+        return text
+    low, high, what = (0, 65535, "a port") if name.endswith("_PORT") else (1, 1000, "a number of partitions")
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise InvalidSetting(f"{name}={text} is not {what} ({low} to {high})")
+    return int(text)

@@ -1,0 +1,146 @@
+"""The one record that flows through the house: a card transaction, its JSON and its checks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+SCHEMA_VERSION = 1
+FIELDS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
+MAX_ID = 2**63 - 1
+MAX_AMOUNT_CENTS = 10**9  # ten million, either way: refunds are negative
+MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
+MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
+MAX_TEXT = 64
+
+
+class InvalidTransaction(ValueError):
+    """A message that is no transaction; says which field, what it held and what would be right."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        self.field, self.value, self.expected = field, value, expected
+        shown = repr(value)
+        super().__init__(f"{field}={shown if len(shown) <= 80 else shown[:77] + '...'} is not {expected}")
+
+
+class Transaction(NamedTuple):
+    """One card transaction. Times are integer microseconds since 1970 UTC, money is integer cents.
+
+    >>> t = Transaction.from_json(b'{"transaction_id": 1, "user_id": 7, "amount": 19.99, "timestamp": 1767225600.5,'
+    ...                           b' "location": "NY", "merchant": "Amazon", "device": "mobile"}')
+    >>> t.amount_cents, t.event_time_us
+    (1999, 1767225600500000)
+    >>> Transaction.from_json(t.to_json()) == t
+    True
+    """
+
+    transaction_id: int
+    user_id: int
+    amount_cents: int
+    event_time_us: int
+    location: str
+    merchant: str
+    device: str
+
+    @classmethod
+    def from_json(cls, message: bytes | bytearray | memoryview | str) -> Transaction:
+        """The transaction in a JSON message.
+
+        Raises:
+            InvalidTransaction: for anything else, naming the field (`message` when it is not a JSON object at all).
+        """
+        try:
+            fields = orjson.loads(message)
+        except orjson.JSONDecodeError as error:
+            raise InvalidTransaction("message", message, f"JSON ({error})") from None
+        return cls.from_dict(fields)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Transaction:
+        """The transaction in a mapping of the wire's seven fields; further fields are left for later versions.
+
+        Raises:
+            InvalidTransaction: for the first field that is missing or wrong.
+        """
+        if not isinstance(fields, dict):
+            raise InvalidTransaction("message", fields, "a JSON object")
+        if fields.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+            raise InvalidTransaction("schema_version", fields["schema_version"], f"the known version {SCHEMA_VERSION}")
+        for field in FIELDS:
+            if field not in fields:
+                raise InvalidTransaction(field, None, "given; a transaction needs it")
+        return cls(
+            _identifier("transaction_id", fields["transaction_id"]),
+            _identifier("user_id", fields["user_id"]),
+            to_cents(fields["amount"]),
+            to_microseconds(fields["timestamp"]),
+            _text("location", fields["location"]),
+            _text("merchant", fields["merchant"]),
+            _text("device", fields["device"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The wire's seven fields: amount as a number with two decimals, timestamp as epoch seconds."""
+        return {
+            "transaction_id": self.transaction_id,
+            "user_id": self.user_id,
+            "amount": self.amount_cents / 100,
+            "timestamp": self.event_time_us / 1_000_000,
+            "location": self.location,
+            "merchant": self.merchant,
+            "device": self.device,
+        }
+
+    def to_json(self) -> bytes:
+        """The message for the topic `transactions`, UTF-8 JSON."""
+        return orjson.dumps(self.to_dict())
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key: the user, so that one user's transactions stay in order on one partition."""
+        return b"%d" % self.user_id
+
+
+def to_cents(amount: object) -> int:
+    """Integer cents of an amount given as a number with at most two decimals."""
+    if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+        raise InvalidTransaction("amount", amount, "a number with at most 2 decimals")
+    if not abs(amount) <= MAX_AMOUNT_CENTS / 100:  # also catches NaN
+        raise InvalidTransaction("amount", amount, f"within +-{MAX_AMOUNT_CENTS // 100}")
+    cents = round(amount * 100)
+    if abs(amount * 100 - cents) > 1e-4:
+        raise InvalidTransaction("amount", amount, "a number with at most 2 decimals")
+    return cents
+
+
+def to_microseconds(timestamp: object) -> int:
+    """Integer microseconds UTC of epoch seconds (int or float) or of ISO 8601 text with an offset."""
+    if isinstance(timestamp, str):
+        try:
+            moment = datetime.fromisoformat(timestamp)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise InvalidTransaction("timestamp", timestamp, "ISO 8601 with an offset, like 2026-01-05T09:30:00+00:00")
+        seconds: float = moment.timestamp()
+    elif isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool):
+        seconds = timestamp
+    else:
+        raise InvalidTransaction("timestamp", timestamp, "epoch seconds or ISO 8601 text")
+    if not MIN_TIME_US / 1e6 <= seconds <= MAX_TIME_US / 1e6:  # also catches NaN
+        raise InvalidTransaction("timestamp", timestamp, "a time from 2000 to 2100 in epoch seconds")
+    return round(seconds * 1_000_000)
+
+
+def _identifier(field: str, value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_ID:
+        raise InvalidTransaction(field, value, f"an integer from 0 to {MAX_ID}")
+    return value
+
+
+def _text(field: str, value: object) -> str:
+    if type(value) is not str or not 0 < len(value) <= MAX_TEXT:
+        raise InvalidTransaction(field, value, f"a text of 1 to {MAX_TEXT} characters")
+    return value

@@ -1,0 +1,71 @@
+"""Pictures of notebook 2: windows, freshness, and what goes wrong without care."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from capstone_utils.course.figures.style import BLUE, GREEN, MUTED, RED
+
+
+def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, width_seconds: float) -> Figure:
+    """A time line of one user's payments with the window (now - width, now] shaded."""
+    figure, axes = plt.subplots(figsize=(9, 1.9))
+    axes.axvspan(now - width_seconds, now, color=BLUE, alpha=0.12)
+    axes.axvline(now - width_seconds, color=BLUE, linestyle=":")
+    axes.axvline(now, color=BLUE)
+    for second, label in zip(seconds, labels, strict=True):
+        inside = now - width_seconds < second <= now
+        axes.plot(second, 0, "o", markersize=11, color=BLUE if inside else MUTED)
+        axes.annotate(label, (second, 0), xytext=(0, 13), textcoords="offset points", ha="center", fontsize=8.5)
+    axes.text(now - width_seconds, -0.8, " open: exactly here is out", color=BLUE, fontsize=8.5, va="center")
+    axes.text(now, -0.8, "closed: now is in ", color=BLUE, fontsize=8.5, va="center", ha="right")
+    axes.set(title=f"The last {width_seconds:.0f} seconds at second {now:.0f}", xlabel="seconds", ylim=(-1.2, 1.6))
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    return figure
+
+
+def draw_freshness(milliseconds: np.ndarray) -> Figure:
+    """How old a transaction was when its features were ready, with the median and the 99th percentile."""
+    figure, axes = plt.subplots(figsize=(9, 2.8))
+    median, high = np.percentile(milliseconds, [50, 99])
+    axes.hist(milliseconds, bins=np.linspace(0, max(high * 1.3, 1), 60), color=BLUE)
+    for value, name in ((median, "median"), (high, "p99")):
+        axes.axvline(value, color=RED, linestyle="--")
+        axes.text(value, axes.get_ylim()[1] * 0.92, f" {name} {value:.0f} ms", color=RED, fontsize=9)
+    axes.set(title="Freshness: from the payment to its features", xlabel="milliseconds", ylabel="transactions")
+    return figure
+
+
+def draw_features_by_label(frame: pd.DataFrame, features: Sequence[str]) -> Figure:
+    """The share of transactions at each value of a feature, fraud beside legitimate."""
+    figure, panels = plt.subplots(1, len(features), figsize=(10, 2.8))
+    known = frame[frame["is_fraud"].notna()]
+    for axes, name in zip(panels, features, strict=True):
+        high = max(known.loc[known["is_fraud"] == 1, name].quantile(0.98), 2)
+        counts = float(high).is_integer() and high < 30
+        bins = np.arange(0.5, min(high, 12) + 1.5) if counts else np.linspace(0, high, 16)
+        for label, color in ((0, GREEN), (1, RED)):
+            values = known.loc[known["is_fraud"] == label, name].clip(upper=bins[-1] - 1e-9)
+            weights = np.full(len(values), 1 / len(values))
+            axes.hist(values, bins=bins, weights=weights, alpha=0.65, color=color)
+        axes.set_title(name, fontsize=9)
+    panels[0].set_ylabel("share of its class")
+    panels[-1].legend(["legitimate", "fraud"], fontsize=8)
+    return figure
+
+
+def draw_wrong_shares(shares: Mapping[str, float]) -> Figure:
+    """The share of transactions for which each careless window gives a wrong value."""
+    figure, axes = plt.subplots(figsize=(9, 0.5 + 0.42 * len(shares)))
+    bars = axes.barh(list(shares), list(shares.values()), color=[GREEN if v == 0 else RED for v in shares.values()])
+    axes.bar_label(bars, fmt="{:.1%}", padding=4)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.invert_yaxis()
+    axes.set(title="Transactions whose 5-minute count is wrong", xlim=(0, 1.12))
+    return figure

@@ -1,0 +1,98 @@
+"""Pictures of notebook 3: labels that come late, honest curves, money and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve
+
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
+from capstone_utils.serving.evaluation import REVIEW_COST, Judgement
+from capstone_utils.serving.splits import Split
+
+PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
+
+
+def draw_label_arrival(days: np.ndarray) -> Figure:
+    """The share of reported frauds known so many days after the payment."""
+    figure, axes = plt.subplots(figsize=(9, 2.6))
+    ordered = np.sort(days)
+    axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), color=RED)
+    axes.axvline(7, color=MUTED, linestyle=":")
+    axes.set(
+        title="When the bank learns of a fraud", xlabel="days after the payment", ylabel="share known", ylim=(0, 1)
+    )
+    return figure
+
+
+def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
+    """Transactions a day along the calendar; the parts in colour, warm-up and label-delay gaps in grey."""
+    figure, axes = plt.subplots(figsize=(9, 2.4))
+    midnight = frame["timestamp"].iloc[0] // 86_400
+
+    def daily(part: pd.DataFrame) -> pd.Series:
+        return (part["timestamp"] // 86_400 - midnight).astype(int).value_counts().sort_index()
+
+    whole = daily(frame)
+    axes.bar(whole.index, whole, width=0.9, color="#d5dbe1", label="warm-up, gaps, labels still to come")
+    for name, color in PARTS:
+        part = daily(getattr(split, name))
+        axes.bar(part.index, part, width=0.9, color=color, label=name)
+    axes.set(title="Past, gap, future: nothing is shuffled", xlabel="day of the stream", ylabel="transactions a day")
+    axes.set_ylim(0, whole.max() * 1.35)
+    axes.legend(ncols=4, fontsize=8.5, loc="upper center")
+    return figure
+
+
+def draw_precision_recall(
+    labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, judgement: Judgement
+) -> Figure:
+    """Precision against recall on the test weeks, one curve a model, and the working point of the chosen one."""
+    figure, axes = plt.subplots(figsize=(9, 4.2))
+    for name, values in scores.items():
+        precision, recall, _ = precision_recall_curve(labels, values)
+        axes.plot(recall, precision, linewidth=2.4 if name == chosen else 1.2, label=name)
+    axes.plot(judgement.recall, judgement.precision, "o", color="black", markersize=8)
+    note = f"threshold from validation\nF1 {judgement.f1:.3f}"
+    axes.annotate(note, (judgement.recall, judgement.precision), xytext=(-130, -50), textcoords="offset points")
+    axes.axhline(float(np.mean(labels)), color=MUTED, linestyle=":", label="share of fraud")
+    axes.set(title="On weeks that came after", xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
+    axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float) -> Figure:
+    """Money lost to missed fraud and to reviews, for each number of alerts that the threshold could give."""
+    order = np.argsort(-scores, kind="stable")
+    amounts = np.where(test["is_fraud"], test["amount"], 0.0)[order]
+    missed = amounts.sum() - np.cumsum(amounts)
+    alerts = np.arange(1, len(order) + 1)
+    most = max(int(6 * test["is_fraud"].sum()), 100)
+    figure, axes = plt.subplots(figsize=(9, 3.2))
+    axes.plot(alerts[:most], missed[:most], color=RED, label="fraud missed")
+    axes.plot(alerts[:most], REVIEW_COST * alerts[:most], color=AMBER, label=f"reviews at {REVIEW_COST:.0f} each")
+    axes.plot(alerts[:most], (missed + REVIEW_COST * alerts)[:most], color="black", linewidth=2, label="together")
+    axes.axvline(int((scores >= threshold).sum()), color=BLUE, linestyle="--", label="our threshold")
+    axes.set(title="What the test weeks cost", xlabel="alerts raised", ylabel="money")
+    axes.legend(fontsize=9)
+    return figure
+
+
+def draw_latency(milliseconds: Mapping[str, np.ndarray], goal_ms: float = 200) -> Figure:
+    """Response times of each route, on a logarithmic axis that also holds the goal."""
+    figure, axes = plt.subplots(figsize=(9, 3))
+    bins = np.geomspace(0.5, goal_ms * 1.6, 90)
+    for (name, values), color in zip(milliseconds.items(), (BLUE, GREEN), strict=False):
+        p95 = np.percentile(values, 95)
+        axes.hist(values, bins=bins, color=color, alpha=0.6, label=f"{name}: p95 {p95:.1f} ms")
+    axes.axvline(goal_ms, color=RED, linewidth=2)
+    axes.text(goal_ms * 0.97, axes.get_ylim()[1] * 0.9, f"goal {goal_ms:.0f} ms", color=RED, ha="right")
+    axes.set_xscale("log")
+    axes.set_xticks([1, 2, 5, 10, 20, 50, 100, 200], ["1", "2", "5", "10", "20", "50", "100", "200"])
+    axes.set(title="How fast the rescue team is", xlabel="milliseconds", ylabel="requests")
+    axes.legend()
+    return figure

@@ -1,0 +1,61 @@
+"""The enriched transactions: raw fields, features and the labels that have arrived, as one frame and one CSV file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec
+from capstone_utils.ingestion.labels import labels_known_by
+
+RAW_COLUMNS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
+LABEL_COLUMNS = ("is_fraud", "label_known_at")
+
+
+class InvalidEnrichedFile(ValueError):
+    """A file that does not hold enriched transactions; says which columns or rows are wrong."""
+
+
+def enrich(
+    transactions: pd.DataFrame, features: pd.DataFrame, labels: pd.DataFrame, spec: FeatureSpec = SPEC
+) -> pd.DataFrame:
+    """One row a transaction, in event-time order: raw wire fields, features, and labels known at the stream's end.
+
+    `transactions` (integer units) and `features` share their row order. `is_fraud` is 1.0, 0.0 or NaN while the
+    label has not arrived; `label_known_at` is in epoch seconds.
+    """
+    known = labels_known_by(labels, int(transactions["event_time_us"].max())).set_index("transaction_id")
+    known = known.reindex(transactions["transaction_id"])
+    raw = transactions.assign(
+        amount=transactions["amount_cents"] / 100, timestamp=transactions["event_time_us"] / SECOND_US
+    )[list(RAW_COLUMNS)]
+    made = features[[name for name in spec.names if name not in RAW_COLUMNS]]
+    frame = pd.concat([raw.reset_index(drop=True), made.reset_index(drop=True)], axis=1)
+    frame["is_fraud"] = known["is_fraud"].astype(float).to_numpy()
+    frame["label_known_at"] = known["known_at_us"].to_numpy(dtype=float) / SECOND_US
+    return frame.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+def write_enriched(frame: pd.DataFrame, path: Path) -> None:
+    """Write the CSV file whole or not at all; every float is written so that it reads back bit for bit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    frame.to_csv(partial, index=False)
+    partial.replace(path)
+
+
+def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
+    """The frame of a CSV file that `write_enriched` wrote.
+
+    Raises:
+        InvalidEnrichedFile: when columns of the spec are missing or rows are out of event-time order.
+    """
+    frame = pd.read_csv(path, float_precision="round_trip")
+    missing = [name for name in (*RAW_COLUMNS, *spec.names, *LABEL_COLUMNS) if name not in frame]
+    if missing:
+        raise InvalidEnrichedFile(f"{path.name} lacks the columns {missing}; run notebook 2 to make it again")
+    if not np.all(np.diff(frame["timestamp"]) >= 0):
+        raise InvalidEnrichedFile(f"{path.name} is not in event-time order; run notebook 2 to make it again")
+    return frame

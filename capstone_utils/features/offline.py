@@ -29,7 +29,7 @@ def offline_features(
     order = np.argsort(users, kind="stable")  # one user after the other, arrival order kept
     text = {column: pd.factorize(frame[column]) for column in SEEN_COLUMNS}
     codes = np.stack([text[column][0][order] for column in SEEN_COLUMNS]).astype(np.int64)
-    counted = np.array([SEEN_COLUMNS.index(column) for column in spec.distinct_columns], dtype=np.int64)
+    counted = np.array([SEEN_COLUMNS.index(column) for column in spec.text_columns], dtype=np.int64)
     windows, state, duplicate = _walk(
         users[order],
         pd.factorize(frame["transaction_id"])[0][order],
@@ -78,7 +78,7 @@ def _columns(
             elif feature.aggregate == "mean":
                 columns[feature.name] = window[1] / window[0] / 100
             else:
-                columns[feature.name] = window[2 + spec.distinct_columns.index(feature.column)]
+                columns[feature.name] = window[2 + spec.text_columns.index(feature.column)]
     return columns
 
 

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
+from operator import itemgetter
 
 from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.spec import SECOND_US, SPEC, Daily, FeatureSpec, State, Window
+from capstone_utils.features.spec import SECOND_US, SPEC, Daily, Feature, FeatureSpec, State
 from capstone_utils.ingestion.places import distance_km
 from capstone_utils.transaction import Transaction
 
 NEVER = -(2**62)  # an event time before any other
-TRIM_AT = 64  # expired transactions are dropped this many at a time, which keeps dropping cheap
+TRIM_AT = 16  # beyond so many transactions, the expired ones are dropped when they are half of them
+HISTORY = ("amount", "hour_of_day", "seconds_since_last", "speed_kmh", "amount_ratio")
 
 
 class UserState:
     """What is remembered of one user: the transactions of the retention in event-time order, and lasting habits."""
 
-    __slots__ = ("columns", "counters", "ids", "last_location", "latest_us", "prefix_cents", "seen", "starts", "times")
-    __slots__ += ("total_cents", "total_count")
+    __slots__ = ("events", "ids", "last_location", "last_seen", "latest_us", "prefix_cents", "seen_order", "starts")
+    __slots__ += ("times", "total_cents", "total_count")
 
-    def __init__(self, spec: FeatureSpec) -> None:
-        self.times: list[int] = []
+    def __init__(self, windows: int, columns: int) -> None:
+        self.events: list[Transaction] = []
+        self.times: list[int] = []  # their event times
         self.prefix_cents = [0]  # prefix_cents[i] is the sum of the first i amounts
-        self.columns: tuple[list[str], ...] = tuple([] for _ in spec.distinct_columns)
+        self.starts = [0] * windows  # first transaction inside each window that ends at the latest one
         self.ids: dict[int, int] = {}  # transaction id -> event time
-        self.starts = [0] * len(spec.windows)  # first transaction inside each window that ends at the latest one
-        self.counters: list[tuple[dict[str, int], ...]] = [
-            tuple({} for _ in spec.distinct_columns) for _ in spec.windows
-        ]
+        self.last_seen: tuple[dict[str, int], ...] = tuple({} for _ in range(columns))  # value -> latest event time
+        self.seen_order: tuple[list[int], ...] = tuple([] for _ in range(columns))  # those times, ascending
         self.latest_us = NEVER
         self.last_location = ""
-        self.seen: dict[str, set[str]] = {"device": set(), "merchant": set(), "location": set()}
         self.total_count = 0
         self.total_cents = 0
 
@@ -58,11 +58,15 @@ class OnlineFeatures:
 
     def __init__(self, spec: FeatureSpec = SPEC, daily: Mapping[str, DailyTable] | None = None) -> None:
         self.spec = spec
-        self.daily = dict(daily or {})
         self.users: dict[int, UserState] = {}
         self.late = self.too_late = self.duplicates = 0
-        self._windows_us = [seconds * SECOND_US for seconds in spec.windows]
+        self._daily = [((daily or {}).get(f.name), _field(f.key)) for f in spec.features if isinstance(f, Daily)]
+        self._columns = [_field(column) for column in spec.text_columns]
+        self._widths_us = [seconds * SECOND_US for seconds in spec.windows]
         self._lateness_us = spec.allowed_lateness_seconds * SECOND_US
+        self._retention_us = spec.retention_us
+        self._missing_windows = [math.nan] * (len(spec.windows) * (2 + len(self._columns)))
+        self._in_order = itemgetter(*(_place(spec, feature) for feature in spec.features))
 
     def update(self, transaction: Transaction) -> tuple[float, ...] | None:
         """The features in the spec's order, missing ones as NaN; None when this transaction was already seen.
@@ -71,135 +75,130 @@ class OnlineFeatures:
         """
         user = self.users.get(transaction.user_id)
         if user is None:
-            user = self.users[transaction.user_id] = UserState(self.spec)
-        time = transaction.event_time_us
+            user = self.users[transaction.user_id] = UserState(len(self._widths_us), len(self._columns))
+        latest, time = user.latest_us, transaction.event_time_us
         before = user.ids.get(transaction.transaction_id)
-        if before is not None and before > user.latest_us - self.spec.retention_us:
+        if before is not None and before > latest - self._retention_us:
             self.duplicates += 1
             return None
-        state = self._state_values(user, transaction)
-        if time >= user.latest_us:
+        history = self._history(user, transaction)
+        if time >= latest:
             windows = self._append(user, transaction)
-        elif time >= user.latest_us - self._lateness_us:
+        elif time >= latest - self._lateness_us:
             self.late += 1
             windows = self._insert(user, transaction)
         else:
             self.too_late += 1
-            return self._in_order(transaction, None, state)
-        features = self._in_order(transaction, windows, state)
-        self._remember(user, transaction)
-        return features
+            return self._in_order(self._missing_windows + history)
+        return self._in_order(windows + history)
 
-    def _append(self, user: UserState, transaction: Transaction) -> list[tuple[int, int, list[int]]]:
-        """Count, sum of cents and distinct values for each window, after adding the latest transaction."""
-        time = transaction.event_time_us
-        times, prefix = user.times, user.prefix_cents
-        times.append(time)
-        prefix.append(prefix[-1] + transaction.amount_cents)
-        values = [getattr(transaction, column) for column in self.spec.distinct_columns]
-        for column, value in zip(user.columns, values, strict=True):
-            column.append(value)
-        found = []
-        for index, width in enumerate(self._windows_us):
-            counters, start = user.counters[index], user.starts[index]
-            for counter, value in zip(counters, values, strict=True):
-                counter[value] = counter.get(value, 0) + 1
-            while times[start] <= time - width:
-                for counter, column in zip(counters, user.columns, strict=True):
-                    _discard(counter, column[start])
-                start += 1
-            user.starts[index] = start
-            found.append((len(times) - start, prefix[-1] - prefix[start], [len(counter) for counter in counters]))
-        return found
-
-    def _insert(self, user: UserState, transaction: Transaction) -> list[tuple[int, int, list[int]]]:
-        """The same for a late transaction: put in its place in time, seen only by windows that are still to come."""
+    def _history(self, user: UserState, transaction: Transaction) -> list[float]:
+        """What came before this transaction: the values of HISTORY, first-seen flags by column, batch values."""
         time, cents = transaction.event_time_us, transaction.amount_cents
-        place = bisect_right(user.times, time)
-        user.times.insert(place, time)
-        user.prefix_cents.insert(place + 1, user.prefix_cents[place])
-        for later in range(place + 1, len(user.prefix_cents)):
-            user.prefix_cents[later] += cents
-        for column, name in zip(user.columns, self.spec.distinct_columns, strict=True):
-            column.insert(place, getattr(transaction, name))
-        found = []
-        for index, width in enumerate(self._windows_us):
-            if time > user.latest_us - width:
-                for counter, column in zip(user.counters[index], user.columns, strict=True):
-                    counter[column[place]] = counter.get(column[place], 0) + 1
-            else:
-                user.starts[index] += 1
-            low = bisect_right(user.times, time - width)
-            total = user.prefix_cents[place + 1] - user.prefix_cents[low]
-            found.append((place + 1 - low, total, [len(set(column[low : place + 1])) for column in user.columns]))
-        return found
-
-    def _state_values(self, user: UserState, transaction: Transaction) -> dict[str, float]:
-        """The values that come from before this transaction, by kind (`first_seen` by column)."""
-        values = {column: float(getattr(transaction, column) not in seen) for column, seen in user.seen.items()}
-        values["seconds_since_last"] = values["speed_kmh"] = values["amount_ratio"] = math.nan
+        seconds = speed = ratio = math.nan
         if user.latest_us != NEVER:
-            seconds = (transaction.event_time_us - user.latest_us) / SECOND_US
+            seconds = (time - user.latest_us) / SECOND_US
             distance = distance_km(user.last_location, transaction.location)
-            values["seconds_since_last"] = seconds
             if distance is not None:
-                values["speed_kmh"] = distance / max(abs(seconds), 1.0) * 3600.0
-        if user.total_cents > 0:
-            values["amount_ratio"] = transaction.amount_cents / (user.total_cents / user.total_count)
-        values["hour_of_day"] = float(transaction.event_time_us // (3600 * SECOND_US) % 24)
-        values["amount"] = transaction.amount_cents / 100
+                speed = distance / max(abs(seconds), 1.0) * 3600.0
+            if user.total_cents > 0:
+                ratio = cents / (user.total_cents / user.total_count)
+        values = [cents / 100, float(time // (3600 * SECOND_US) % 24), seconds, speed, ratio]
+        for field, seen in zip(self._columns, user.last_seen, strict=True):
+            values.append(0.0 if transaction[field] in seen else 1.0)
+        for table, field in self._daily:
+            values.append(math.nan if table is None else table.lookup(time, transaction[field]))
         return values
 
-    def _in_order(
-        self, transaction: Transaction, windows: list[tuple[int, int, list[int]]] | None, state: dict[str, float]
-    ) -> tuple[float, ...]:
-        features = []
-        for feature in self.spec.features:
-            if isinstance(feature, Daily):
-                table = self.daily.get(feature.name)
-                key = getattr(transaction, feature.key)
-                features.append(math.nan if table is None else table.lookup(transaction.event_time_us, key))
-            elif isinstance(feature, State):
-                features.append(state[feature.column or feature.kind])
-            elif windows is None:
-                features.append(math.nan)
-            else:
-                features.append(self._window_value(feature, windows[self.spec.windows.index(feature.seconds)]))
-        return tuple(features)
+    def _append(self, user: UserState, transaction: Transaction) -> list[float]:
+        """Count, mean and distinct values for each window, after adding the latest transaction."""
+        time = transaction.event_time_us
+        times, prefix, starts = user.times, user.prefix_cents, user.starts
+        times.append(time)
+        user.events.append(transaction)
+        total = prefix[-1] + transaction.amount_cents
+        prefix.append(total)
+        self._remember(user, transaction)
+        user.latest_us = time
+        user.last_location = transaction.location
+        values: list[float] = []
+        for index, width in enumerate(self._widths_us):
+            edge, start = time - width, starts[index]
+            while times[start] <= edge:
+                start += 1
+            starts[index] = start
+            count = len(times) - start
+            values += (float(count), (total - prefix[start]) / count / 100)
+            for order in user.seen_order:
+                values.append(float(len(order) - bisect_right(order, edge)))
+        if len(times) > TRIM_AT and times[len(times) // 2] <= time - self._retention_us:
+            self._trim(user)
+        return values
 
-    def _window_value(self, feature: Window, window: tuple[int, int, list[int]]) -> float:
-        count, cents, distinct = window
-        if feature.aggregate == "count":
-            return float(count)
-        if feature.aggregate == "mean":
-            return cents / count / 100
-        return float(distinct[self.spec.distinct_columns.index(feature.column)])
+    def _insert(self, user: UserState, transaction: Transaction) -> list[float]:
+        """The same for a late transaction: put in its place in time, seen only by windows that are still to come.
+
+        Its own distinct values are counted anew: the cost is that of its window's transactions, for late ones only.
+        """
+        time, times, prefix = transaction.event_time_us, user.times, user.prefix_cents
+        place = bisect_right(times, time)
+        times.insert(place, time)
+        user.events.insert(place, transaction)
+        prefix[place + 1 :] = [prefix[place], *prefix[place + 1 :]]
+        for later in range(place + 1, len(prefix)):
+            prefix[later] += transaction.amount_cents
+        self._remember(user, transaction)
+        values: list[float] = []
+        for index, width in enumerate(self._widths_us):
+            if time <= user.latest_us - width:
+                user.starts[index] += 1
+            low = bisect_right(times, time - width)
+            count = place + 1 - low
+            values += (float(count), (prefix[place + 1] - prefix[low]) / count / 100)
+            inside = user.events[low : place + 1]
+            values += [float(len({event[field] for event in inside})) for field in self._columns]
+        return values
 
     def _remember(self, user: UserState, transaction: Transaction) -> None:
-        user.ids[transaction.transaction_id] = transaction.event_time_us
+        time = transaction.event_time_us
+        user.ids[transaction.transaction_id] = time
         user.total_count += 1
         user.total_cents += transaction.amount_cents
-        for column, seen in user.seen.items():
-            seen.add(getattr(transaction, column))
-        if transaction.event_time_us >= user.latest_us:
-            user.latest_us = transaction.event_time_us
-            user.last_location = transaction.location
-        expired = bisect_right(user.times, user.latest_us - self.spec.retention_us)
-        if expired >= TRIM_AT:
-            self._trim(user, expired)
+        for field, seen, order in zip(self._columns, user.last_seen, user.seen_order, strict=True):
+            before = seen.get(transaction[field])
+            if before is None:
+                insort(order, time)
+            elif before < time:
+                del order[bisect_left(order, before)]
+                insort(order, time)
+            else:
+                continue
+            seen[transaction[field]] = time
 
-    def _trim(self, user: UserState, expired: int) -> None:
-        horizon = user.latest_us - self.spec.retention_us
-        del user.times[:expired], user.prefix_cents[:expired]
-        for column in user.columns:
-            del column[:expired]
+    def _trim(self, user: UserState) -> None:
+        """Drop what has left the retention."""
+        horizon = user.latest_us - self._retention_us
+        expired = bisect_right(user.times, horizon)
+        del user.times[:expired], user.events[:expired], user.prefix_cents[:expired]
         user.starts = [start - expired for start in user.starts]
         user.ids = {number: time for number, time in user.ids.items() if time > horizon}
 
 
-def _discard(counter: dict[str, int], value: str) -> None:
-    left = counter[value] - 1
-    if left:
-        counter[value] = left
-    else:
-        del counter[value]
+def _field(column: str) -> int:
+    return Transaction._fields.index(column)
+
+
+def _place(spec: FeatureSpec, feature: Feature) -> int:
+    """Where `update` leaves the feature's value: windows first, then HISTORY, first-seen flags, batch values."""
+    columns = spec.text_columns
+    history = len(spec.windows) * (2 + len(columns))
+    if isinstance(feature, Daily):
+        daily = [f.name for f in spec.features if isinstance(f, Daily)]
+        return history + len(HISTORY) + len(columns) + daily.index(feature.name)
+    if isinstance(feature, State):
+        if feature.kind == "first_seen":
+            return history + len(HISTORY) + columns.index(feature.column)
+        return history + HISTORY.index(feature.kind)
+    offset = {"count": 0, "mean": 1}.get(feature.aggregate)
+    first = spec.windows.index(feature.seconds) * (2 + len(columns))
+    return first + (2 + columns.index(feature.column) if offset is None else offset)

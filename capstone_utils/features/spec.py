@@ -60,9 +60,10 @@ class FeatureSpec:
         return tuple(sorted({f.seconds for f in self.features if isinstance(f, Window)}))
 
     @cached_property
-    def distinct_columns(self) -> tuple[str, ...]:
-        """The text columns of which distinct values are counted."""
+    def text_columns(self) -> tuple[str, ...]:
+        """The text columns of which values are remembered: for distinct counts and for first-seen flags."""
         columns = [f.column for f in self.features if isinstance(f, Window) and f.aggregate == "distinct"]
+        columns += [f.column for f in self.features if isinstance(f, State) and f.kind == "first_seen"]
         return tuple(dict.fromkeys(columns))
 
     @property

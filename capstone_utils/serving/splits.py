@@ -63,9 +63,9 @@ def split_by_time(
     midnight = times[0] // DAY_SECONDS
     starts = np.cumsum([warm_up_days, train_days + gap, validation_days + gap]) + midnight
     ends = starts + np.array([train_days, validation_days, test_days])
-    if times[-1] // DAY_SECONDS + 1 < ends[-1] + gap:
-        have, need = int(times[-1] // DAY_SECONDS + 1 - midnight), int(ends[-1] + gap - midnight)
-        raise InvalidSplit(f"{have} days are too few: this split needs {need}, the last {gap} for labels to arrive")
+    if times[-1] // DAY_SECONDS < ends[-1] + gap:
+        have, need = int(times[-1] // DAY_SECONDS + 1 - midnight), int(ends[-1] + gap + 1 - midnight)
+        raise InvalidSplit(f"{have} days are too few: this split needs {need}, so that the last labels have arrived")
     parts = [
         _labelled(frame[(times >= start * DAY_SECONDS) & (times < end * DAY_SECONDS)], (end + gap) * DAY_SECONDS)
         for start, end in zip(starts, ends, strict=True)

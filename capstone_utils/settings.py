@@ -57,6 +57,11 @@ class Settings:
         return self.work_dir / "enriched_transactions.csv"
 
     @property
+    def daily_tables(self) -> Path:
+        """The batch features by effective day, which the service looks up."""
+        return self.work_dir / "daily_tables.npz"
+
+    @property
     def model_dir(self) -> Path:
         """The model that is served: `fraud_detection_model.json` and its manifest."""
         return self.work_dir / "models" / "champion"

@@ -14,6 +14,7 @@ MAX_AMOUNT_CENTS = 10**9  # ten million, either way: refunds are negative
 MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 MAX_TEXT = 64
+MISSING = object()
 
 
 class InvalidTransaction(ValueError):
@@ -22,7 +23,10 @@ class InvalidTransaction(ValueError):
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field, self.value, self.expected = field, value, expected
         shown = repr(value)
-        super().__init__(f"{field}={shown if len(shown) <= 80 else shown[:77] + '...'} is not {expected}")
+        if value is MISSING:
+            super().__init__(f"{field} is missing; it should be {expected}")
+        else:
+            super().__init__(f"{field}={shown if len(shown) <= 80 else shown[:77] + '...'} is not {expected}")
 
 
 class Transaction(NamedTuple):
@@ -70,7 +74,7 @@ class Transaction(NamedTuple):
             raise InvalidTransaction("schema_version", fields["schema_version"], f"the known version {SCHEMA_VERSION}")
         for field in FIELDS:
             if field not in fields:
-                raise InvalidTransaction(field, None, "given; a transaction needs it")
+                raise InvalidTransaction(field, MISSING, "one of the seven fields")
         return cls(
             _identifier("transaction_id", fields["transaction_id"]),
             _identifier("user_id", fields["user_id"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,33 @@ def daily_tables(transactions: pd.DataFrame, labels: pd.DataFrame) -> dict[str, 
         "merchant_risk": merchant_risk(transactions, labels),
         "user_daily_transactions": user_profile(transactions),
     }
+
+
+def write_daily(tables: Mapping[str, DailyTable], path: Path) -> None:
+    """Write the tables to one .npz file, whole or not at all."""
+    arrays = {}
+    for name, table in tables.items():
+        arrays[f"{name}.first_day"] = np.array(table.first_day)
+        arrays[f"{name}.values"] = table.values
+        arrays[f"{name}.keys"] = np.array(list(table.columns))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(partial, **arrays)
+    partial.replace(path)
+
+
+def read_daily(path: Path) -> dict[str, DailyTable]:
+    """The tables by feature name from a file that `write_daily` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        names = [key.removesuffix(".values") for key in arrays if key.endswith(".values")]
+        return {
+            name: DailyTable(
+                int(arrays[f"{name}.first_day"]),
+                arrays[f"{name}.values"],
+                {key: column for column, key in enumerate(arrays[f"{name}.keys"].tolist())},
+            )
+            for name in names
+        }
 
 
 def _previous(counts: np.ndarray, days: int) -> np.ndarray:

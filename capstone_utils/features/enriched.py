@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 
 from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec
 from capstone_utils.ingestion.labels import labels_known_by
+from capstone_utils.transaction import Transaction
 
 RAW_COLUMNS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
 LABEL_COLUMNS = ("is_fraud", "label_known_at")
@@ -59,3 +62,12 @@ def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
     if not np.all(np.diff(frame["timestamp"]) >= 0):
         raise InvalidEnrichedFile(f"{path.name} is not in event-time order; run notebook 2 to make it again")
     return frame
+
+
+def transactions_in(frame: pd.DataFrame) -> Iterator[Transaction]:
+    """The raw transactions of an enriched frame, row by row."""
+    raw = frame.assign(
+        amount_cents=(frame["amount"] * 100).round().astype(np.int64),
+        event_time_us=(frame["timestamp"] * SECOND_US).round().astype(np.int64),
+    )
+    return starmap(Transaction, zip(*(raw[field].tolist() for field in Transaction._fields), strict=True))

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.features.daily import BASE_RATE, PRIOR_TRANSACTIONS, DailyTable, merchant_risk, user_profile
+from capstone_utils.features.daily import (
+    BASE_RATE,
+    PRIOR_TRANSACTIONS,
+    DailyTable,
+    merchant_risk,
+    read_daily,
+    user_profile,
+    write_daily,
+)
 from capstone_utils.features.spec import DAY_US
 
 DAY = 20_000
@@ -15,9 +23,7 @@ DAY = 20_000
 def history(rows):
     """Transactions of (day, user, merchant) at noon."""
     frame = pd.DataFrame(rows, columns=["day", "user_id", "merchant"])
-    return frame.assign(
-        transaction_id=range(len(frame)), event_time_us=(DAY + frame["day"]) * DAY_US + DAY_US // 2
-    )
+    return frame.assign(transaction_id=range(len(frame)), event_time_us=(DAY + frame["day"]) * DAY_US + DAY_US // 2)
 
 
 def labels(frame, fraud):
@@ -88,3 +94,14 @@ def test_many_look_ups_equal_single_ones():
     keys = pd.Series(["M", "N", "M", "N", "M", "unknown"])
     single = [risk_of(table, day, key) for day, key in zip(days, keys, strict=True)]
     np.testing.assert_array_equal(table.lookup_many((DAY + days) * DAY_US + 1, keys), single)
+
+
+def test_tables_come_back_from_their_file_as_they_went(tmp_path):
+    frame = history([(0, 1, "Café"), (1, 2, "M")])
+    tables = {"merchant_risk": merchant_risk(frame, labels(frame, {0: 1})), "profile": user_profile(frame)}
+    write_daily(tables, tmp_path / "daily.npz")
+    found = read_daily(tmp_path / "daily.npz")
+    for name, table in tables.items():
+        assert found[name].columns == table.columns
+        assert found[name].first_day == table.first_day
+        np.testing.assert_array_equal(found[name].values, table.values)

@@ -1,0 +1,64 @@
+"""The enriched file: what was known when the stream ended, and back from disk bit for bit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capstone_utils.features.daily import daily_tables
+from capstone_utils.features.enriched import (
+    InvalidEnrichedFile,
+    enrich,
+    read_enriched,
+    transactions_in,
+    write_enriched,
+)
+from capstone_utils.features.offline import offline_features
+from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
+from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
+
+
+@pytest.fixture(scope="module")
+def stream():
+    return simulate(SimulatorConfig(seed=1, customers=150, days=20))
+
+
+@pytest.fixture(scope="module")
+def enriched(stream):
+    features = offline_features(stream.transactions, SPEC, daily_tables(stream.transactions, stream.labels))
+    return enrich(stream.transactions, features, stream.labels)
+
+
+def test_a_label_stands_there_only_if_it_had_arrived(stream, enriched):
+    end = enriched["timestamp"].max()
+    assert enriched.loc[enriched["is_fraud"].notna(), "label_known_at"].max() <= end
+    young = enriched["timestamp"] > end - LABEL_DELAY_DAYS * 86_400
+    assert enriched.loc[young, "is_fraud"].isna().mean() > 0.9
+    assert enriched.loc[~young, "is_fraud"].notna().all()
+
+
+def test_it_comes_back_from_disk_bit_for_bit(enriched, tmp_path):
+    write_enriched(enriched, tmp_path / "enriched.csv")
+    back = read_enriched(tmp_path / "enriched.csv")
+    pd.testing.assert_frame_equal(back, enriched.astype({c: back[c].dtype for c in enriched}), check_exact=True)
+
+
+def test_the_raw_transactions_come_back_as_they_were(stream, enriched):
+    assert list(transactions_in(enriched)) == list(transactions_of(stream.transactions))
+
+
+def test_a_file_without_a_feature_is_refused_with_its_name(enriched, tmp_path):
+    enriched.drop(columns="speed_kmh").to_csv(tmp_path / "old.csv", index=False)
+    with pytest.raises(InvalidEnrichedFile, match=r"old.csv lacks the columns \['speed_kmh'\]"):
+        read_enriched(tmp_path / "old.csv")
+
+
+def test_a_file_out_of_order_is_refused(enriched, tmp_path):
+    enriched.iloc[::-1].to_csv(tmp_path / "upside_down.csv", index=False)
+    with pytest.raises(InvalidEnrichedFile, match="not in event-time order"):
+        read_enriched(tmp_path / "upside_down.csv")
+
+
+def test_nothing_in_it_tells_the_scenario(enriched):
+    assert not {"scenario", "hard_negative"} & set(enriched.columns)
+    assert np.all(np.diff(enriched["transaction_id"]) > 0)

@@ -1,0 +1,97 @@
+"""What is a transaction and what is not, and that the refusal says so."""
+
+import json
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capstone_utils.transaction import MAX_AMOUNT_CENTS, MAX_TIME_US, MIN_TIME_US, InvalidTransaction, Transaction
+
+BRIEF = {
+    "transaction_id": 12345,
+    "user_id": 42,
+    "amount": 250.75,
+    "timestamp": time.time(),
+    "location": "NY",
+    "merchant": "Amazon",
+    "device": "mobile",
+}
+texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64)
+transactions = st.builds(
+    Transaction,
+    st.integers(0, 2**63 - 1),
+    st.integers(0, 2**63 - 1),
+    st.integers(-MAX_AMOUNT_CENTS, MAX_AMOUNT_CENTS),
+    st.integers(MIN_TIME_US, MAX_TIME_US),
+    texts,
+    texts,
+    texts,
+)
+
+
+@given(transactions)
+def test_a_transaction_comes_back_from_its_message_as_it_went(transaction):
+    assert Transaction.from_json(transaction.to_json()) == transaction
+
+
+def test_the_brief_s_own_transaction_is_one():
+    assert Transaction.from_json(json.dumps(BRIEF)).amount_cents == 25_075
+
+
+@pytest.mark.parametrize("stamp", [1767225600, 1767225600.0, "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00+01:00"])
+def test_epoch_seconds_and_iso_8601_mean_the_same_time(stamp):
+    assert Transaction.from_dict(BRIEF | {"timestamp": stamp}).event_time_us == 1_767_225_600_000_000
+
+
+def test_fields_of_a_later_version_are_left_alone():
+    assert Transaction.from_dict(BRIEF | {"currency": "USD", "schema_version": 1}).user_id == 42
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("transaction_id", -1),
+        ("transaction_id", 1.5),
+        ("transaction_id", True),
+        ("user_id", "42"),
+        ("user_id", 2**63),
+        ("amount", 19.999),
+        ("amount", "19.99"),
+        ("amount", math.inf),
+        ("amount", math.nan),
+        ("amount", 1e12),
+        ("timestamp", "yesterday"),
+        ("timestamp", "2026-01-01T00:00:00"),
+        ("timestamp", math.nan),
+        ("timestamp", 1e18),
+        ("timestamp", None),
+        ("location", ""),
+        ("location", None),
+        ("merchant", "x" * 65),
+        ("device", 7),
+        ("schema_version", 2),
+    ],
+)
+def test_a_refusal_names_the_field_and_the_value(field, value):
+    with pytest.raises(InvalidTransaction) as refusal:
+        Transaction.from_dict(BRIEF | {field: value})
+    assert refusal.value.field == field
+    assert str(refusal.value).startswith(f"{field}={value!r}"[:60])
+
+
+@pytest.mark.parametrize(
+    "field", ["transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device"]
+)
+def test_a_missing_field_is_named(field):
+    without = {name: value for name, value in BRIEF.items() if name != field}
+    with pytest.raises(InvalidTransaction, match=f"{field} is missing"):
+        Transaction.from_dict(without)
+
+
+@pytest.mark.parametrize("message", [b"", b"not json", b"[]", b"null", b'{"amount": NaN}', b"\xff\xfe", b"[" * 100_000])
+def test_what_is_no_json_object_is_refused_as_a_message(message):
+    with pytest.raises(InvalidTransaction, match=r"^message="):
+        Transaction.from_json(message)

@@ -1,0 +1,59 @@
+"""Kafka clients that say so when there is no broker, and that end when the broker is gone."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+CONNECT_SECONDS = 5.0
+# linger and batch size: one request for many messages instead of one for each, twice the default's messages a second.
+PRODUCER: dict[str, Any] = {
+    "acks": "all",
+    "linger_ms": 20,
+    "batch_size": 262_144,
+    "delivery_timeout_ms": 30_000,
+    "request_timeout_ms": 10_000,
+    "max_block_ms": 10_000,
+}
+
+
+class NoBroker(RuntimeError):
+    """Nothing answers as a Kafka broker where one was expected; the message says where and what to do."""
+
+
+class Producer(KafkaProducer):
+    """A KafkaProducer with the course's settings, whose `close` ends also when the broker has gone.
+
+    KafkaProducer.close(timeout) of kafka-python 3.0.12 raises when the time is up, and its thread goes on sending
+    messages that the caller already counts as failed.
+    """
+
+    def __init__(self, bootstrap_servers: str, **config: Any) -> None:
+        super().__init__(bootstrap_servers=bootstrap_servers, **{**PRODUCER, **config})
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        """Send what is left, for at most `timeout` seconds (30 when not given); what then remains has failed."""
+        seconds = PRODUCER["delivery_timeout_ms"] / 1000 if timeout is None else timeout
+        try:
+            super().close(seconds, null_logger)
+        except KafkaTimeoutError:
+            self._sender.force_close()
+            super().close(null_logger=null_logger)
+
+
+def open_admin(bootstrap_servers: str) -> KafkaAdminClient:
+    """A connected admin client, to be used as a context manager.
+
+    Raises:
+        NoBroker: when nothing answers there.
+    """
+    host, _, port = bootstrap_servers.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()  # fails at once, without a thread
+        return KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=CONNECT_SECONDS * 1000)
+    except (OSError, KafkaError) as error:
+        raise NoBroker(f"no Kafka broker answers at {bootstrap_servers} ({error}); start_broker starts one") from error

@@ -1,0 +1,83 @@
+"""The dead-letter topic: unreadable messages as they came, with where they lay and what was wrong with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.serializer import Serializer
+
+from capstone_utils.ingestion.clients import Producer
+from capstone_utils.ingestion.topics import create_topics
+from capstone_utils.transaction import InvalidTransaction
+
+MAX_REQUEST_BYTES = 16 * 2**20  # more than the broker takes, so that the broker decides what is too large
+TIMEOUT_SECONDS = 40.0  # longer than the producer's own delivery timeout
+
+
+class Unreadable(NamedTuple):
+    """A message that is no transaction, and why."""
+
+    record: ConsumerRecord
+    reason: InvalidTransaction
+
+
+class DeadLetters:
+    """Where a reader puts what it cannot read. The topic and the connection are made when the first one comes.
+
+    `count` has the number of messages by the field that was wrong ("message": no JSON object at all).
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self.topic = topic
+        self.count: Counter[str] = Counter()
+        self._bootstrap_servers = bootstrap_servers
+        self._producer: Producer | None = None
+
+    def put(self, unreadable: Sequence[Unreadable]) -> None:
+        """Write the messages, key and value unchanged, and return when the broker has acknowledged each.
+
+        The headers are reason, source_topic, source_partition and source_offset, as UTF-8 text.
+
+        Raises:
+            KafkaError: when one was not acknowledged; then the source's offset must not be committed.
+        """
+        if self._producer is None:
+            create_topics(self._bootstrap_servers, {self.topic: 1})
+            self._producer = Producer(
+                self._bootstrap_servers,
+                value_serializer=_RecordValue(),
+                max_request_size=MAX_REQUEST_BYTES,
+                linger_ms=0,
+            )
+        futures = [
+            self._producer.send(self.topic, record, key=record.key, headers=_headers(record, reason))
+            for record, reason in unreadable
+        ]
+        for future in futures:
+            future.get(TIMEOUT_SECONDS)
+        self.count.update(reason.field for _, reason in unreadable)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._producer is not None:
+            self._producer.close()
+
+
+def _headers(record: ConsumerRecord, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
+    return [
+        ("reason", str(reason).encode()),
+        ("source_topic", record.topic.encode()),
+        ("source_partition", b"%d" % record.partition),
+        ("source_offset", b"%d" % record.offset),
+    ]
+
+
+class _RecordValue(Serializer):
+    """The value of a consumed record, null included: `send(value=None)` without a key would be refused."""
+
+    def serialize(self, topic: str, headers: list[tuple[str, bytes]], data: Any) -> bytes | None:
+        value: bytes | None = data.value
+        return value

@@ -1,0 +1,57 @@
+"""Payments on their way to becoming a frame: columns of numbers, each block from its own stream of randomness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+SECOND_US = 1_000_000
+DAY_SECONDS = 86_400
+SCENARIOS = ("legitimate", "card_testing", "account_takeover", "cloned_card", "compromised_merchant", "cash_out")
+HARD_NEGATIVES = ("none", "travel", "new_phone", "gift_season", "shared_card", "small_payments")
+
+
+@dataclass
+class Rows:
+    """Payments as columns of equal length."""
+
+    customer: np.ndarray  # position among the customers
+    second: np.ndarray  # since the stream's start, float
+    dollars: np.ndarray  # float
+    city: np.ndarray  # position in PLACES
+    merchant: np.ndarray  # position in Merchants
+    device: np.ndarray  # device number
+    scenario: np.ndarray  # position in SCENARIOS
+    hard_negative: np.ndarray  # position in HARD_NEGATIVES
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def where(self, chosen: np.ndarray) -> Rows:
+        """The rows that a mask or positions choose."""
+        return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def concatenate(blocks: list[Rows]) -> Rows:
+    """One block after the other."""
+    return Rows(*(np.concatenate([getattr(block, field.name) for block in blocks]) for field in fields(Rows)))
+
+
+def until(rows: Rows, days: int) -> Rows:
+    """The rows inside the stream's days."""
+    return rows.where((rows.second >= 0) & (rows.second < days * DAY_SECONDS))
+
+
+def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Whole cents of at least 50, with the endings that prices have, drawn alike for every payment."""
+    endings = np.array([99, 0, 95, 50, 49])
+    drawn = generator.random(len(dollars))
+    ending = endings[np.searchsorted([0.2, 0.32, 0.4, 0.46], np.minimum(drawn, 0.499), side="right")]
+    cents = np.where(drawn < 0.5, np.floor(dollars) * 100 + ending, np.floor(dollars * 100))
+    return np.maximum(cents, 50).astype(np.int64)
+
+
+def to_microseconds(second: np.ndarray, start_us: int, generator: np.random.Generator) -> np.ndarray:
+    """Event times since 1970 UTC: whole seconds from the behaviour, the part below drawn alike for every payment."""
+    return start_us + np.floor(second).astype(np.int64) * SECOND_US + generator.integers(0, SECOND_US, len(second))

@@ -1,0 +1,230 @@
+"""Transactions into a topic at a steady rate, and out of it as a member of a consumer group; never without an end."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError
+from kafka.producer.future import RecordMetadata
+
+from capstone_utils.ingestion.clients import Producer
+from capstone_utils.ingestion.dead_letters import DeadLetters, Unreadable
+from capstone_utils.ingestion.topics import describe_topic
+from capstone_utils.settings import Settings
+from capstone_utils.transaction import InvalidTransaction, Transaction
+
+FLUSH_SECONDS = 40.0  # longer than the producer's own delivery timeout
+COORDINATOR_TIMEOUT_MS = 10_000
+BATCH_MESSAGES = 2_000
+
+
+@dataclass(frozen=True)
+class ProduceReport:
+    """What became of the messages given to `produce`."""
+
+    sent: int
+    failed: int  # sent, and not acknowledged by the broker
+    seconds: float  # from the first message to the last acknowledgement
+    delivered_per_second: list[int]  # by the second, from the start, in which the message was handed to the client
+    latency_ms: dict[str, float]  # p50, p95, p99, max: from when a message was due to its acknowledgement
+
+
+class DeliveryFailed(RuntimeError):
+    """Some messages did not reach the topic; `report` says how many did."""
+
+    def __init__(self, topic: str, report: ProduceReport, reason: object) -> None:
+        self.report = report
+        super().__init__(
+            f"{report.failed} of {report.sent} messages did not reach {topic}: {reason!r}. "
+            "Is the broker still running? Sending them all again is safe: a transaction_id counts once."
+        )
+
+
+def produce(
+    bootstrap_servers: str, topic: str, transactions: Iterable[Transaction], rate_per_second: float | None = None
+) -> ProduceReport:
+    """What was sent and how it went: every transaction, keyed by its user, at the given rate or as fast as it goes.
+
+    The schedule is open loop: message n is due n / rate seconds after the first, whatever happened to those before,
+    and its latency counts from then. So a slow broker shows up as latency instead of as a lower rate.
+
+    Raises:
+        TopicError, NoBroker: when there is no such topic, no broker.
+        DeliveryFailed: when a message was not acknowledged within 30 s.
+    """
+    describe_topic(bootstrap_servers, topic)
+    sent, deliveries, reason = 0, _Deliveries(), None
+    with Producer(bootstrap_servers) as producer:
+        producer.partitions_for(topic)  # the first message must not wait for the connection
+        start = time.perf_counter()
+        try:
+            for transaction in transactions:
+                due = now = time.perf_counter()
+                if rate_per_second is not None:
+                    due = start + sent / rate_per_second
+                    if due > now:
+                        time.sleep(due - now)
+                        now = time.perf_counter()
+                sent += 1
+                future = producer.send(topic, transaction.to_json(), key=transaction.key)
+                future.add_callback(partial(deliveries.succeeded, due, int(now - start)))
+                future.add_errback(deliveries.failed.append)
+            producer.flush(FLUSH_SECONDS)
+        except KafkaError as error:
+            reason = error
+            producer.close(timeout=0)  # what it still holds has failed; it must not arrive after this was reported
+        seconds = time.perf_counter() - start
+    report = deliveries.report(sent, seconds)
+    if report.failed:
+        raise DeliveryFailed(topic, report, reason or deliveries.failed[0])
+    return report
+
+
+class _Deliveries:
+    """Acknowledgements, as the producer's own thread brings them."""
+
+    def __init__(self) -> None:
+        self.latencies_seconds = array("d")
+        self.per_second: Counter[int] = Counter()
+        self.failed: list[BaseException] = []
+
+    def succeeded(self, due: float, second: int, _: RecordMetadata) -> None:
+        self.latencies_seconds.append(time.perf_counter() - due)
+        self.per_second[second] += 1
+
+    def report(self, sent: int, seconds: float) -> ProduceReport:
+        delivered = len(self.latencies_seconds)
+        latency_ms = {}
+        if delivered:
+            p50, p95, p99, worst = np.percentile(self.latencies_seconds, [50, 95, 99, 100]) * 1000
+            latency_ms = {"p50": float(p50), "p95": float(p95), "p99": float(p99), "max": float(worst)}
+        per_second = [self.per_second[second] for second in range(max(self.per_second, default=-1) + 1)]
+        return ProduceReport(sent, sent - delivered, seconds, per_second, latency_ms)
+
+
+class Received(NamedTuple):
+    """A transaction and where it lay: `timestamp_ms` is when its producer handed it over, in epoch milliseconds."""
+
+    transaction: Transaction
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+class Consumed(list[Received]):
+    """The transactions in the order read, how many messages were unreadable, and which partitions were ours.
+
+    `dead_letters` counts by the field that was wrong ("message": no JSON object at all). `assignments` has one entry
+    each time the group shared out the partitions: the last one is what this consumer had at the end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dead_letters: Counter[str] = Counter()
+        self.assignments: list[tuple[int, ...]] = []
+
+
+def consume(
+    bootstrap_servers: str,
+    topic: str,
+    group: str,
+    max_messages: int,
+    deadline_seconds: float,
+    dead_letter_topic: str | None = None,
+) -> Consumed:
+    """Up to `max_messages` messages, readable or not, read as a new member of the group until the deadline.
+
+    Raises:
+        TopicError, NoBroker: when there is no such topic, no broker.
+    """
+    consumed = Consumed()
+    with TransactionReader(bootstrap_servers, topic, group, dead_letter_topic) as reader:
+        for batch in reader.batches(max_messages, deadline_seconds):
+            consumed += batch
+        consumed.dead_letters, consumed.assignments = reader.dead_letters.count, reader.assignments
+    return consumed
+
+
+class TransactionReader:
+    """One member of a consumer group, for one thread. Unreadable messages go to the dead-letter topic, none is lost.
+
+    A message is committed once the next batch is asked for: after a crash the last batch is read again.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, group: str, dead_letter_topic: str | None = None) -> None:
+        describe_topic(bootstrap_servers, topic)
+        self.assignments: list[tuple[int, ...]] = []
+        self.dead_letters = DeadLetters(
+            bootstrap_servers, dead_letter_topic or Settings.from_environment().dead_letter_topic
+        )
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap_servers,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        self._consumer.subscribe([topic], listener=_AssignmentLog(self.assignments))
+
+    def batches(self, max_messages: int, deadline_seconds: float) -> Iterator[list[Received]]:
+        """Batches of at most 2,000 transactions as they arrive, until so many messages were read or the time is up."""
+        deadline = time.monotonic() + deadline_seconds
+        while max_messages > 0 and (left_seconds := deadline - time.monotonic()) > 0:
+            polled = self._consumer.poll(left_seconds * 1000, max_records=min(BATCH_MESSAGES, max_messages))
+            if not polled:
+                continue
+            records = [record for partition in polled.values() for record in partition]
+            max_messages -= len(records)
+            batch = self._parse(records)
+            if batch:
+                yield batch
+            self._consumer.commit(timeout_ms=COORDINATOR_TIMEOUT_MS)
+
+    def close(self) -> None:
+        """Leave the group; its other members take over the partitions."""
+        self._consumer.close(timeout_ms=COORDINATOR_TIMEOUT_MS)
+        self.dead_letters.close()
+
+    def _parse(self, records: list[ConsumerRecord]) -> list[Received]:
+        batch, unreadable = [], []
+        for record in records:
+            try:
+                transaction = Transaction.from_json(record.value)
+                if record.key != transaction.key:  # it lies on the wrong partition: its order is not the user's
+                    raise InvalidTransaction("key", record.key, f"the user's, {transaction.key!r}")
+            except InvalidTransaction as reason:
+                unreadable.append(Unreadable(record, reason))
+            else:
+                batch.append(Received(transaction, record.partition, record.offset, record.timestamp))
+        if unreadable:
+            self.dead_letters.put(unreadable)
+        return batch
+
+    def __enter__(self) -> TransactionReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _AssignmentLog(ConsumerRebalanceListener):
+    def __init__(self, assignments: list[tuple[int, ...]]) -> None:
+        self.assignments = assignments
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """Nothing is to do: what was handed out is committed before the next poll, and only a poll revokes."""
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self.assignments.append(tuple(sorted(partition.partition for partition in assigned)))

@@ -1,0 +1,121 @@
+"""What Prometheus is told: docker/'s own configuration and rules, with addresses and durations for a laptop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from capstone_utils.settings import ROOT
+
+CONFIG = ROOT / "docker" / "prometheus" / "prometheus.yml"
+ALERTS = ROOT / "docker" / "prometheus" / "alerts.yml"
+
+# https://prometheus.io/docs/prometheus/2.31/querying/basics/#time-durations
+UNIT_MS = {
+    "y": 31_536_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+DURATION = r"(?:\d+(?:ms|[ywdhms]))+"
+IN_PROMQL = re.compile(rf"(?P<before>\[|:|\boffset\s+)(?P<duration>{DURATION})(?![\w:])|(?P<text>\"[^\"]*\"|'[^']*')")
+WINDOW = re.compile(rf"\[({DURATION})\]")
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of a Prometheus duration.
+
+    >>> duration_ms("1m30s"), duration_ms("200ms")
+    (90000, 200)
+    """
+    if not re.fullmatch(DURATION, text):
+        raise ValueError(f"{text!r} is not a Prometheus duration such as 5s, 200ms or 1m30s")
+    return sum(int(number) * UNIT_MS[unit] for number, unit in re.findall(r"(\d+)(ms|[ywdhms])", text))
+
+
+def faster(rules: Path, factor: float, target: Path) -> Path:
+    """`target`, holding the same rules with every duration divided by `factor`, for a notebook that has minutes.
+
+    Windows (`[5m]`), offsets and `for:` shrink alike, so an alert passes through the same states in less time; what is
+    compared, the limits and the least counts stay. Short windows hold fewer requests: noisier, and not for production.
+
+    Raises:
+        ValueError: when `factor` is below 1.
+    """
+    if factor < 1:
+        raise ValueError(f"factor={factor} would make the alerts slower; give a factor of 1 or more")
+
+    content = yaml.safe_load(rules.read_text(encoding="utf-8"))
+    for rule in (rule for group in content["groups"] for rule in group["rules"]):
+        rule["expr"] = shorten_windows(rule["expr"], factor)
+        if "for" in rule:
+            rule["for"] = shorten(rule["for"], factor)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(yaml.safe_dump(content, sort_keys=False, width=120), encoding="utf-8")
+    return target
+
+
+def shorten(duration: str, factor: float) -> str:
+    """The duration divided by `factor`, in whole milliseconds, at least one.
+
+    >>> shorten("5m", 20), shorten("1s", 3)
+    ('15s', '333ms')
+    """
+    ms = max(round(duration_ms(duration) / factor), 1)
+    return f"{ms // 1000}s" if ms % 1000 == 0 else f"{ms}ms"
+
+
+def shorten_windows(promql: str, factor: float) -> str:
+    """The expression with each window, subquery step and offset divided by `factor`; what is inside quotes stays.
+
+    >>> shorten_windows('rate(x{le="5m"}[5m] offset 1h)', 60)
+    'rate(x{le="5m"}[5s] offset 60s)'
+    """
+    return IN_PROMQL.sub(lambda found: found["text"] or found["before"] + shorten(found["duration"], factor), promql)
+
+
+def scrape_configuration(
+    targets: Mapping[str, str], rules: Path, scrape_interval: str | None = None, config: Path = CONFIG
+) -> dict[str, Any]:
+    """Docker's configuration with the address of each job in `targets` in place of the one inside Docker.
+
+    Args:
+        targets: "host:port" by job name, for example {"fastapi_metrics": "127.0.0.1:8001"}; other jobs are left out.
+        rules: the rule file to load.
+        scrape_interval: how often to scrape and to evaluate the rules; None leaves what the file says.
+        config: the configuration to start from.
+
+    Raises:
+        ValueError: for a job that the file does not know, or a rule whose window is too short for the interval.
+    """
+    content: dict[str, Any] = yaml.safe_load(config.read_text(encoding="utf-8"))
+    jobs = {job["job_name"]: job for job in content["scrape_configs"]}
+    if unknown := sorted(targets.keys() - jobs.keys()):
+        raise ValueError(f"targets names the job {unknown[0]!r}; {config.name} has {', '.join(jobs)}")
+    if scrape_interval is not None:
+        content["global"].update(scrape_interval=scrape_interval, evaluation_interval=scrape_interval)
+    _check_windows(rules, content["global"]["scrape_interval"])
+    content["rule_files"] = [str(rules.resolve())]
+    content["scrape_configs"] = [
+        {**jobs[name], "static_configs": [{"targets": [address]}]} for name, address in targets.items()
+    ]
+    return content
+
+
+def _check_windows(rules: Path, scrape_interval: str) -> None:
+    """A rate needs two samples in its window: with less room its alert would stay silent for ever."""
+    content = yaml.safe_load(rules.read_text(encoding="utf-8"))
+    for rule in (rule for group in content["groups"] for rule in group["rules"]):
+        for window in WINDOW.findall(rule["expr"]):
+            if duration_ms(window) < 3 * duration_ms(scrape_interval):
+                raise ValueError(
+                    f"{rule.get('alert', rule.get('record'))} looks back {window}, too short for a scrape every "
+                    f"{scrape_interval}: three scrapes have to fit. Scrape more often or shrink the rules less"
+                )

@@ -1,0 +1,107 @@
+"""Which Prometheus runs: the one on PATH, or the distribution's package unpacked into the cache, installed nowhere."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from capstone_utils.settings import Settings
+
+OLDEST_VERSION = (2, 31)  # Ubuntu 22.04's; rules and dashboards use nothing later
+OTHER_WAYS = (
+    f"Install Prometheus {OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} or newer so that `prometheus` is on PATH "
+    "(Debian and Ubuntu: apt install prometheus; macOS: brew install prometheus), "
+    "or use Docker: docker compose -f docker/compose.yaml up"
+)
+
+
+class PrometheusNotFound(RuntimeError):
+    """No Prometheus that can run here; the message names what was tried and the other ways."""
+
+
+def find_prometheus(settings: Settings) -> Path:
+    """The `prometheus` to run: on PATH when 2.31 or newer, else in the cache, else fetched there with apt.
+
+    The package is only unpacked: nothing is installed, no daemon starts, no root is needed, and once it is in the cache
+    no network either. Its own web pages stay bare, because the scripts that they load are further packages.
+
+    Raises:
+        PrometheusNotFound: when none of the three ways works.
+    """
+    tried = []
+    if on_path := shutil.which("prometheus"):
+        version = prometheus_version(Path(on_path))
+        if version >= OLDEST_VERSION:
+            return Path(on_path)
+        found = ".".join(map(str, version)) or "unreadable"
+        tried.append(f"{on_path} has version {found}")
+    else:
+        tried.append("no `prometheus` is on PATH")
+    unpacked = settings.cache_dir / "prometheus" / f"{platform.system()}-{platform.machine()}".lower()
+    binary = unpacked / "usr" / "bin" / "prometheus"
+    if prometheus_version(binary) >= OLDEST_VERSION:
+        return binary
+    tried.append(_unpack_package(unpacked))
+    version = prometheus_version(binary)
+    if version >= OLDEST_VERSION:
+        return binary
+    if version:
+        tried.append(f"that package has version {'.'.join(map(str, version))}")
+    raise PrometheusNotFound(f"No usable Prometheus: {'; '.join(filter(None, tried))}. {OTHER_WAYS}")
+
+
+def prometheus_version(binary: Path) -> tuple[int, ...]:
+    """(2, 42, 0) for `prometheus, version 2.42.0+ds`; empty when it is not there or does not run on this machine."""
+    try:
+        answer = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    match = re.search(r"version (\d+)\.(\d+)\.(\d+)", answer.stdout + answer.stderr)
+    return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def _unpack_package(target: Path) -> str:
+    """Put the package's files at `target`, whole or not at all; what went wrong, empty when nothing did."""
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if missing:
+        return f"{' and '.join(missing)} to fetch the package with {'are' if missing[1:] else 'is'} not on this machine"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpack-", dir=target.parent) as name:
+            scratch = Path(name)
+            package = _download(scratch)
+            subprocess.run(["dpkg-deb", "-x", package, scratch / "files"], check=True, capture_output=True, text=True)
+            shutil.rmtree(target, ignore_errors=True)  # what is there did not run: another machine's, or damaged
+            (scratch / "files").rename(target)
+    except subprocess.CalledProcessError as error:
+        command = " ".join(map(str, error.cmd[:1] + error.cmd[-2:]))
+        return f"`{command}` failed: {' '.join((error.stderr or error.stdout).split())[-400:]}"
+    except OSError as error:
+        return f"the package could not be unpacked into {target} ({error.strerror}); CAPSTONE_CACHE_DIR moves the cache"
+    return ""
+
+
+def _download(scratch: Path) -> Path:
+    """The downloaded package file, checked by apt against its signed index."""
+    try:
+        _apt_get(scratch, "download", "prometheus")
+    except subprocess.CalledProcessError:
+        # The machine's package index is empty or out of date: bring one of our own and leave the machine's as it is.
+        lists = scratch / "lists"
+        (lists / "partial").mkdir(parents=True)
+        options = ["-o", f"Dir::State::lists={lists}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+        _apt_get(scratch, *options, "update", may_fail=True)  # one source of several may be gone: the download decides
+        _apt_get(scratch, *options, "download", "prometheus")
+    return next(scratch.glob("prometheus_*.deb"))
+
+
+def _apt_get(scratch: Path, *arguments: str, may_fail: bool = False) -> None:
+    # Run by root, apt would fetch as its own user, who may not write here; the C locale keeps its messages English.
+    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments]
+    environment = {**os.environ, "LC_ALL": "C"}
+    subprocess.run(command, cwd=scratch, env=environment, check=not may_fail, capture_output=True, text=True)

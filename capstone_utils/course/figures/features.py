@@ -50,21 +50,24 @@ def draw_features_by_label(frame: pd.DataFrame, features: Sequence[str]) -> Figu
         high = max(known.loc[known["is_fraud"] == 1, name].quantile(0.98), 2)
         counts = float(high).is_integer() and high < 30
         bins = np.arange(0.5, min(high, 12) + 1.5) if counts else np.linspace(0, high, 16)
-        for label, color in ((0, GREEN), (1, RED)):
-            values = known.loc[known["is_fraud"] == label, name].clip(upper=bins[-1] - 1e-9)
-            weights = np.full(len(values), 1 / len(values))
-            axes.hist(values, bins=bins, weights=weights, alpha=0.65, color=color)
+        values = [known.loc[known["is_fraud"] == label, name].clip(upper=bins[-1] - 1e-9) for label in (0, 1)]
+        weights = [np.full(len(each), 1 / len(each)) for each in values]
+        axes.hist(values, bins=bins, weights=weights, color=[GREEN, RED])
         axes.set_title(name, fontsize=9)
     panels[0].set_ylabel("share of its class")
     panels[-1].legend(["legitimate", "fraud"], fontsize=8)
     return figure
 
 
-def draw_wrong_shares(shares: Mapping[str, float]) -> Figure:
-    """The share of transactions for which each careless window gives a wrong value."""
-    figure, axes = plt.subplots(figsize=(9, 0.5 + 0.42 * len(shares)))
-    bars = axes.barh(list(shares), list(shares.values()), color=[GREEN if v == 0 else RED for v in shares.values()])
-    axes.bar_label(bars, fmt="{:.1%}", padding=4)
+def draw_wrong_shares(shares: Mapping[str, tuple[float, float]]) -> Figure:
+    """For each careless window, the share of all and of fraudulent transactions whose count is wrong."""
+    figure, axes = plt.subplots(figsize=(9, 0.7 + 0.55 * len(shares)))
+    rows = np.arange(len(shares))
+    for offset, part, color, label in ((-0.19, 0, BLUE, "all payments"), (0.19, 1, RED, "fraudulent payments")):
+        bars = axes.barh(rows + offset, [pair[part] for pair in shares.values()], 0.36, color=color, label=label)
+        axes.bar_label(bars, fmt="{:.1%}", padding=4, fontsize=9)
+    axes.set_yticks(rows, list(shares))
+    axes.legend(loc="lower right")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.invert_yaxis()
     axes.set(title="Transactions whose 5-minute count is wrong", xlim=(0, 1.12))

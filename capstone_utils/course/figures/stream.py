@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
@@ -25,6 +26,7 @@ def draw_unseen(minutes: Mapping[str, np.ndarray], losses: Mapping[str, float]) 
     left.legend()
     bars = right.barh(list(losses), list(losses.values()), color=[RED, AMBER, GREEN][: len(losses)])
     right.bar_label(bars, fmt="{:,.0f}", padding=3)
+    right.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:,.0f}k")
     right.invert_yaxis()
     right.set(title="Lost after a card's first fraud", xlabel="amount")
     right.margins(x=0.2)
@@ -56,5 +58,5 @@ def draw_rhythm(transactions: pd.DataFrame) -> Figure:
     days = times.dt.floor("D").value_counts().sort_index()
     right.bar(days.index, days.to_numpy(), color=[AMBER if d.dayofweek >= 5 else BLUE for d in days.index])
     right.set(title="By day, weekends in amber")
-    right.tick_params(axis="x", rotation=30)
+    right.xaxis.set_major_formatter(DateFormatter("%d %b"))
     return figure

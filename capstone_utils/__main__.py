@@ -1,0 +1,83 @@
+"""The course's commands: `python3 -m capstone_utils COMMAND` sets up .venv where needed and runs COMMAND in it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """The command and its options."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m capstone_utils",
+        description="Streaming fraud detection: a course of four notebooks on a real Kafka, FastAPI and Prometheus.",
+        epilog="The first command of all sets up .venv and needs the network; later ones do not. Ports and folders are "
+        "set by environment variables: CAPSTONE_KAFKA_PORT, CAPSTONE_API_PORT, CAPSTONE_METRICS_PORT, "
+        "CAPSTONE_PROMETHEUS_PORT, CAPSTONE_WORK_DIR, CAPSTONE_CACHE_DIR.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+    add("run", "run the four notebooks in order and show what they measured")
+    add("test", "run every check and test, the notebooks with papermill and nbval included")
+    add("broker", "run a Kafka broker until Ctrl-C")
+    add("prometheus", "run Prometheus, scraping the service, until Ctrl-C")
+    add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
+    simulate = add("simulate", "write simulated transactions and their labels to a folder")
+    simulate.add_argument("folder", type=Path, help="where transactions.parquet and labels.parquet go")
+    simulate.add_argument("--days", type=int, default=30, help="days of history (30)")
+    simulate.add_argument("--customers", type=int, default=2000, help="number of customers (2000)")
+    simulate.add_argument("--seed", type=int, default=0, help="the same seed gives the same history (0)")
+    report = add("report", "fill the tables and figures of the documents from a run's results")
+    source = report.add_mutually_exclusive_group()
+    source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")
+    source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
+    slug = add("slug", "say everywhere under which OWNER/NAME this repository is found")
+    slug.add_argument("slug", metavar="OWNER/NAME")
+    notebooks = add("notebooks", "keep the committed notebooks up to date")
+    notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status of the command: 0 when it went well, 1 when it failed, 2 for wrong use, 130 after Ctrl-C."""
+    if os.name == "nt":
+        return _complain("Windows is supported through WSL (run the same command in it) or through docker/.", 2)
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        wanted = "{}.{} to {}.{}".format(*OLDEST, *NEWEST)
+        return _complain(f"This course runs on Python {wanted}; this is {found} ({sys.executable}).", 2)
+    options = parse_arguments(arguments)
+
+    from capstone_utils import bootstrap
+
+    requirements = "requirements-dev.txt" if options.command == "test" else "requirements.txt"
+    needs_java = options.command in ("run", "test", "broker", "notebooks")
+    try:
+        python = bootstrap.ensure_environment(requirements, needs_java)
+    except bootstrap.SetupError as error:
+        return _complain(str(error), 1)
+    except KeyboardInterrupt:
+        return _complain("Stopped. The next command goes on with the set-up.", 130)
+    if not python.parent.parent.samefile(sys.prefix):
+        sys.stdout.flush()
+        os.execv(python, [str(python), "-m", "capstone_utils", *arguments])
+
+    from capstone_utils import commands
+
+    return commands.run_command(options)
+
+
+def _complain(sentence: str, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

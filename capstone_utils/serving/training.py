@@ -95,4 +95,4 @@ def lightgbm_scores(split: Split, features: Sequence[str], seed: int = 0) -> tup
 def _fit(model: object, split: Split, features: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     names = list(features)
     model.fit(split.train[names], split.train["is_fraud"])  # type: ignore[attr-defined]
-    return tuple(model.predict_proba(part[names])[:, 1] for part in (split.validation, split.test))  # type: ignore[attr-defined,return-value]
+    return tuple(model.predict_proba(part[names])[:, 1] for part in (split.validation, split.test))  # type: ignore[attr-defined]

@@ -1,0 +1,60 @@
+"""What the service tells Prometheus about itself."""
+
+from __future__ import annotations
+
+import math
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from capstone_utils.features.spec import SPEC, Daily
+from capstone_utils.serving.scorer import Decision
+
+# The 200 ms of the brief is a bound of its own, so that "how many were slower" is counted and not estimated.
+LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5)
+PROBABILITY_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+BATCH_FEATURES = tuple(feature.name for feature in SPEC.features if isinstance(feature, Daily))
+REFUSED, FAILED = "refused", "failed"  # a request that was wrong, and one that we could not answer
+
+
+class ServiceMetrics:
+    """One service's metrics in a registry of their own, so that several services fit into one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, bounds: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, buckets=bounds, registry=self.registry)
+
+        self.requests = counter("prediction_requests", "Payments that were given a prediction")
+        self.frauds = counter("fraud_predictions", "Payments that were called fraud")
+        self.errors = counter("request_errors", "Requests without a prediction, by kind", "kind")
+        self.duplicates = counter("duplicate_transactions", "Payments whose transaction_id had been scored before")
+        self.late = counter("late_transactions", "Payments older than their customer's latest one")
+        self.without_batch = counter("missing_batch_features", "Payments scored without a batch feature", "feature")
+        self.latency = histogram("prediction_latency_seconds", "From the request to its answer", LATENCY_BOUNDS)
+        self.probability = histogram("fraud_probability", "What the model answered", PROBABILITY_BOUNDS)
+        for kind in (REFUSED, FAILED):
+            self.errors.labels(kind)  # a counter that is there from the start reads as zero, not as missing
+
+    def answered(self, probability: float, fraud: bool, seconds: float) -> None:
+        """Count one prediction and what it took."""
+        self.requests.inc()
+        if fraud:
+            self.frauds.inc()
+        self.latency.observe(seconds)
+        self.probability.observe(probability)
+
+    def scored(self, decision: Decision, seconds: float) -> None:
+        """Count the decision on one raw payment, and what was unusual about it."""
+        self.answered(decision.probability, decision.fraud, seconds)
+        if decision.duplicate:
+            self.duplicates.inc()
+            return
+        if decision.features["seconds_since_last"] < 0:
+            self.late.inc()
+        for name in BATCH_FEATURES:
+            if math.isnan(decision.features[name]):
+                self.without_batch.labels(name).inc()

@@ -1,0 +1,81 @@
+"""From a raw payment to a decision: features from the online state, a probability from the model, one threshold."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.spec import SPEC, FeatureSpec
+from capstone_utils.serving.store import Models
+from capstone_utils.transaction import Transaction
+
+ANSWERS_KEPT = 100_000  # the latest ones, for transactions that are sent again
+
+
+class Decision(NamedTuple):
+    """What the detectives say about one payment. `features` has the spec's names, missing ones as NaN.
+
+    A `duplicate` has the answer that its transaction_id was given before, and no features: they went with that answer.
+    """
+
+    transaction_id: int
+    probability: float
+    fraud: bool
+    features: dict[str, float]
+    duplicate: bool = False
+
+
+class Scorer:
+    """The state of every customer and the models; for one thread, in the order of arrival."""
+
+    def __init__(self, models: Models, daily: Mapping[str, DailyTable] | None = None, spec: FeatureSpec = SPEC) -> None:
+        self.models = models
+        self.daily = dict(daily or {})
+        self.online = OnlineFeatures(spec, self.daily)
+        self._answers: OrderedDict[tuple[int, int], tuple[float, bool]] = OrderedDict()
+
+    def warm_up(self, history: Iterable[Transaction]) -> int:
+        """How many transactions of `history` (in order of arrival) the state has now seen, without scoring them."""
+        return sum(self.online.update(transaction) is not None for transaction in history)
+
+    def score(self, transaction: Transaction) -> Decision | None:
+        """The decision on one payment, which its customer's state has seen from now on.
+
+        A transaction_id that was scored before gets that earlier answer, or None when it is no longer kept.
+        """
+        return self.score_many([transaction])[0]
+
+    def score_many(self, transactions: Sequence[Transaction]) -> list[Decision | None]:
+        """The decisions on payments in the order of arrival: features one by one, the model once for all of them."""
+        made = [self.online.update(transaction) for transaction in transactions]
+        fresh = [features for features in made if features is not None]
+        scores = iter(self.models.score.booster.inplace_predict(np.array(fresh)).tolist() if fresh else ())
+        return [
+            self._again(transaction) if features is None else self._decide(transaction, features, next(scores))
+            for transaction, features in zip(transactions, made, strict=True)
+        ]
+
+    def predict(self, features: Sequence[float]) -> tuple[float, bool]:
+        """Probability and verdict for the brief's five features, in the brief's order."""
+        model = self.models.predict
+        probability = float(model.booster.inplace_predict(np.array([features], dtype=float))[0])
+        return probability, probability >= model.threshold
+
+    def _decide(self, transaction: Transaction, features: tuple[float, ...], probability: float) -> Decision:
+        key = transaction.user_id, transaction.transaction_id
+        fraud = probability >= self.models.score.threshold
+        self._answers[key] = probability, fraud
+        self._answers.move_to_end(key)
+        if len(self._answers) > ANSWERS_KEPT:
+            self._answers.popitem(last=False)
+        named = dict(zip(self.online.spec.names, features, strict=True))
+        return Decision(transaction.transaction_id, probability, fraud, named)
+
+    def _again(self, transaction: Transaction) -> Decision | None:
+        answer = self._answers.get((transaction.user_id, transaction.transaction_id))
+        return None if answer is None else Decision(transaction.transaction_id, *answer, {}, duplicate=True)

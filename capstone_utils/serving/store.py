@@ -1,0 +1,149 @@
+"""A model on disk: one directory, published whole, verified against its manifest before anything of it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xgboost as xgb
+
+from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+FILES = {"score": "fraud_detection_model.json", "predict": "predict_model.json"}
+PACKAGES = ("xgboost", "numpy", "pandas", "scikit-learn")
+
+
+class InvalidModel(ValueError):
+    """A model directory that must not be served; the message says what is wrong with it and what to do."""
+
+
+class Detective(NamedTuple):
+    """A booster and the probability from which on it calls a payment fraud; the booster knows its features' names."""
+
+    booster: xgb.Booster
+    threshold: float
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features in the order in which the booster takes them."""
+        return tuple(self.booster.feature_names or ())
+
+
+@dataclass(frozen=True)
+class Models:
+    """What a service needs: `score` for raw payments (the full set), `predict` for the brief's five features."""
+
+    score: Detective
+    predict: Detective
+    training: Mapping[str, Any] = field(default_factory=dict)  # periods and counts, for people
+    metrics: Mapping[str, float] = field(default_factory=dict)  # on the test weeks, for people and for gates
+
+
+def save_models(models: Models, directory: Path, spec: FeatureSpec = SPEC) -> dict[str, Any]:
+    """The manifest of the directory that now holds `models`; it takes the place of an earlier one whole or not at all.
+
+    Raises:
+        InvalidModel: when the full model's features are not the spec's, or the other's not the brief's.
+    """
+    _check_features(models, spec)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as name:
+        made = Path(name) / "made"
+        made.mkdir()
+        entries = {}
+        for role, file in FILES.items():
+            detective: Detective = getattr(models, role)
+            detective.booster.save_model(made / file)
+            entries[role] = {
+                "file": file,
+                "sha256": _sha256(made / file),
+                "features": list(detective.features),
+                "threshold": detective.threshold,
+            }
+        manifest = {
+            "format": FORMAT,
+            "spec_hash": spec.hash,
+            "models": entries,
+            "training": dict(models.training),
+            "metrics": dict(models.metrics),
+            "packages": {package: version(package) for package in PACKAGES},
+        }
+        (made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        if directory.exists():
+            directory.rename(Path(name) / "replaced")
+        made.rename(directory)
+    return manifest
+
+
+def load_models(directory: Path, spec: FeatureSpec = SPEC) -> Models:
+    """The models of a directory that `save_models` wrote, every file verified.
+
+    Raises:
+        InvalidModel: when a file is missing or is not the one that the manifest names, or when the models were trained
+            on features of another spec.
+    """
+    manifest = read_manifest(directory)
+    if manifest.get("format") != FORMAT:
+        raise InvalidModel(f"{directory / MANIFEST} has format={manifest.get('format')!r}, this code reads {FORMAT}")
+    if manifest["spec_hash"] != spec.hash:
+        raise InvalidModel(
+            f"the model in {directory} was trained on the features of spec {manifest['spec_hash'][:12]}, this service "
+            f"makes those of spec {spec.hash[:12]}; train it again (notebook 3)"
+        )
+    found = {role: _load(directory, manifest["models"][role]) for role in FILES}
+    models = Models(**found, training=manifest["training"], metrics=manifest["metrics"])
+    _check_features(models, spec)
+    return models
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """What the manifest of a model directory says.
+
+    Raises:
+        InvalidModel: when there is none, or it is no JSON.
+    """
+    path = directory / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidModel(f"there is no model in {directory}; notebook 3 trains and exports one") from None
+    except ValueError as error:
+        raise InvalidModel(f"{path} is not JSON ({error}); train the model again (notebook 3)") from None
+    return manifest
+
+
+def _load(directory: Path, entry: Mapping[str, Any]) -> Detective:
+    path = directory / entry["file"]
+    if not path.exists():
+        raise InvalidModel(f"{path} is missing, though the manifest names it; train the model again (notebook 3)")
+    found = _sha256(path)
+    if found != entry["sha256"]:
+        raise InvalidModel(
+            f"{path} has the SHA-256 {found[:12]}..., its manifest says {entry['sha256'][:12]}...: it was changed "
+            "after its export. Train the model again (notebook 3)"
+        )
+    booster = xgb.Booster(model_file=path)
+    if booster.feature_names != entry["features"]:
+        raise InvalidModel(f"{path} takes the features {booster.feature_names}, its manifest says {entry['features']}")
+    booster.set_param({"nthread": 1})  # one payment at a time: threads only get into each other's way
+    return Detective(booster, float(entry["threshold"]))
+
+
+def _check_features(models: Models, spec: FeatureSpec) -> None:
+    for role, wanted in (("score", spec.names), ("predict", BRIEF_FEATURES)):
+        found = getattr(models, role).features
+        if found != tuple(wanted):
+            raise InvalidModel(f"the model {role!r} takes the features {list(found)}, not {list(wanted)} in this order")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -69,9 +69,9 @@ def main(arguments: list[str]) -> int:
         sys.stdout.flush()
         os.execv(python, [str(python), "-m", "capstone_utils", *arguments])
 
-    from capstone_utils import commands
+    from capstone_utils.commands import run_command
 
-    return commands.run_command(options)
+    return run_command(options)
 
 
 def _complain(sentence: str, status: int) -> int:

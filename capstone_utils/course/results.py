@@ -1,4 +1,4 @@
-"""What a run measured, in one JSON file: the brief's success metrics and every other figure that the documents quote."""
+"""What a run measured, in one JSON file: the success metrics and every other figure that the documents quote."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from capstone_utils.course.results import load, results_path, success_rows
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
-PAGES = ROOT / "build" / "notebooks"
 TRACEBACK_LINES = 15
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -50,7 +49,7 @@ def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
 
 
 def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
-    """The notebook, executed by papermill from its first cell to its last in a kernel of its own, also kept as `output`.
+    """The notebook, executed by papermill from first cell to last in a kernel of its own, also kept as `output`.
 
     The kernel, and with it every server that the notebook started, has ended when this returns or raises.
 
@@ -88,12 +87,12 @@ def write_page(executed: Path) -> Path:
 def run_course() -> int:
     """Run every notebook in order on fresh data; the exit status: 0, or 1 at the first cell that fails."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    clear_work_dir(Settings.from_environment().work_dir)
-    shutil.rmtree(PAGES, ignore_errors=True)
+    work_dir = Settings.from_environment().work_dir
+    clear_work_dir(work_dir)
     paths = notebooks()
     for number, path in enumerate(paths, start=1):
         label = f"{number}/{len(paths)} {path.stem[3:]}"
-        output = PAGES / path.name
+        output = executed_dir(work_dir) / path.name
         with ProgressLine(label, count_code_cells(path), sys.stdout) as progress:
             try:
                 execute(path, output, progress)
@@ -104,8 +103,13 @@ def run_course() -> int:
         if failure:
             print(f"\n{failure}\n\nThe notebook up to there: {page}")
             return 1
-    print(summary())
+    print(summary(executed_dir(work_dir)))
     return 0
+
+
+def executed_dir(work_dir: Path) -> Path:
+    """Where a run leaves the executed notebooks and their pages."""
+    return work_dir / "notebooks"
 
 
 def clear_work_dir(work_dir: Path) -> None:
@@ -117,7 +121,7 @@ def clear_work_dir(work_dir: Path) -> None:
     ours = work_dir.is_relative_to(ROOT / "build") or (work_dir / "results.json").exists()
     if not ours and work_dir.exists() and any(work_dir.iterdir()):
         raise FileExistsError(
-            f"CAPSTONE_WORK_DIR={work_dir} is not empty and holds no earlier run. Name an empty folder: a run clears it."
+            f"CAPSTONE_WORK_DIR={work_dir} is not empty and holds no earlier run. Name an empty one: a run clears it."
         )
     shutil.rmtree(work_dir, ignore_errors=True)
 
@@ -127,13 +131,13 @@ def count_code_cells(path: Path) -> int:
     return sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
 
 
-def summary() -> str:
+def summary(executed: Path) -> str:
     """The brief's success metrics as this run measured them, and where to look next."""
     rows = [("success metric", "goal", "this run", ""), *success_rows(load(results_path()))]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    pages = "\n".join(f"  {page}" for page in sorted(PAGES.glob("*.html")))
+    pages = "\n".join(f"  {page}" for page in sorted(executed.glob("*.html")))
     return (
         "\n" + "\n".join(lines) + f"\n\nRead the notebooks with their results in a browser:\n{pages}\n"
         f"All figures of this run: {results_path()}\n"

@@ -85,14 +85,15 @@ def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float) -> Figur
 def draw_latency(milliseconds: Mapping[str, np.ndarray], goal_ms: float = 200) -> Figure:
     """Response times of each route, on a logarithmic axis that also holds the goal."""
     figure, axes = plt.subplots(figsize=(9, 3))
-    bins = np.geomspace(0.5, goal_ms * 1.6, 90)
+    bins = np.geomspace(0.1, goal_ms * 1.6, 90).tolist()
     for (name, values), color in zip(milliseconds.items(), (BLUE, GREEN), strict=False):
         p95 = np.percentile(values, 95)
         axes.hist(values, bins=bins, color=color, alpha=0.6, label=f"{name}: p95 {p95:.1f} ms")
     axes.axvline(goal_ms, color=RED, linewidth=2)
     axes.text(goal_ms * 0.97, axes.get_ylim()[1] * 0.9, f"goal {goal_ms:.0f} ms", color=RED, ha="right")
     axes.set_xscale("log")
-    axes.set_xticks([1, 2, 5, 10, 20, 50, 100, 200], ["1", "2", "5", "10", "20", "50", "100", "200"])
+    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set(title="How fast the rescue team is", xlabel="milliseconds", ylabel="requests")
     axes.legend()
     return figure

@@ -25,7 +25,8 @@ UNIT_MS = {
     "ms": 1,
 }
 DURATION = r"(?:\d+(?:ms|[ywdhms]))+"
-IN_PROMQL = re.compile(rf"(?P<before>\[|:|\boffset\s+)(?P<duration>{DURATION})(?![\w:])|(?P<text>\"[^\"]*\"|'[^']*')")
+QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`"""
+IN_PROMQL = re.compile(rf"{QUOTED}|(?P<time>\[[^\]]*\]|\boffset\s+-?{DURATION})")
 WINDOW = re.compile(rf"\[({DURATION})\]")
 
 
@@ -75,10 +76,14 @@ def shorten(duration: str, factor: float) -> str:
 def shorten_windows(promql: str, factor: float) -> str:
     """The expression with each window, subquery step and offset divided by `factor`; what is inside quotes stays.
 
-    >>> shorten_windows('rate(x{le="5m"}[5m] offset 1h)', 60)
-    'rate(x{le="5m"}[5s] offset 60s)'
+    >>> shorten_windows('max_over_time(x{le="5m"}[1h:5m] offset 1d)', 60)
+    'max_over_time(x{le="5m"}[60s:5s] offset 1440s)'
     """
-    return IN_PROMQL.sub(lambda found: found["text"] or found["before"] + shorten(found["duration"], factor), promql)
+
+    def shortened(found: re.Match[str]) -> str:
+        return re.sub(DURATION, lambda duration: shorten(duration[0], factor), found["time"]) if found["time"] else found[0]
+
+    return IN_PROMQL.sub(shortened, promql)
 
 
 def scrape_configuration(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +16,12 @@ from prometheus_client.registry import Collector
 
 from capstone_utils.monitoring.alerts import ALERTS, faster
 from capstone_utils.monitoring.prometheus import Prometheus, start_prometheus
+from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
 
 JOB = "fastapi_metrics"
-LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0)
-SCORE_BOUNDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+FACTOR = 30  # five minutes of the rules are ten seconds here
+SCRAPE_INTERVAL = "500ms"
 
 
 @dataclass(eq=False)  # a registry keeps it as a key
@@ -29,65 +32,96 @@ class ToyService(Collector):
     fraud_share: float = 0.01
     error_share: float = 0.001
     latency_seconds: float = 0.02
+    honest_score: float = 0.04  # mean score of a payment that is no fraud
+    silent: bool = False  # answers a scrape, with no metric in it
     address: str = ""
-    _counts: dict[str, float] = field(default_factory=lambda: {"requests": 0.0, "frauds": 0.0, "errors": 0.0})
+    _counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("requests", "frauds", "errors"), 0))
     _latencies: np.ndarray = field(default_factory=lambda: np.zeros(len(LATENCY_BOUNDS) + 1))
-    _scores: np.ndarray = field(default_factory=lambda: np.zeros(len(SCORE_BOUNDS) + 1))
-    _latency_sum: float = 0.0
-    _score_sum: float = 0.0
+    _scores: np.ndarray = field(default_factory=lambda: np.zeros(len(PROBABILITY_BOUNDS) + 1))
     _seen_at: float = field(default_factory=time.monotonic)
     _generator: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of a service that has lived on until now."""
-        self._live_on()
+        now = time.monotonic()
+        self.serve(int(self._generator.poisson(self.requests_per_second * (now - self._seen_at))))
+        self._seen_at = now
+        if self.silent:
+            return
         yield CounterMetricFamily("prediction_requests", "Answered", value=self._counts["requests"])
         yield CounterMetricFamily("fraud_predictions", "Called fraud", value=self._counts["frauds"])
-        yield CounterMetricFamily("request_errors", "Failed", value=self._counts["errors"])
-        latency = _buckets(self._latencies, LATENCY_BOUNDS)
-        yield HistogramMetricFamily(
-            "prediction_latency_seconds", "Latency", buckets=latency, sum_value=self._latency_sum
-        )
-        scores = _buckets(self._scores, SCORE_BOUNDS)
-        yield HistogramMetricFamily("fraud_probability", "Score", buckets=scores, sum_value=self._score_sum)
+        errors = CounterMetricFamily("request_errors", "Failed", labels=["kind"])
+        errors.add_metric(["failed"], self._counts["errors"])
+        yield errors
+        yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS)
+        yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS)
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not count as a scrape."""
         return []
 
-    def _live_on(self) -> None:
-        now = time.monotonic()
-        requests = int(self._generator.poisson(self.requests_per_second * (now - self._seen_at)))
-        self._seen_at = now
+    def serve(self, requests: int) -> None:
+        """Count so many requests, of the kind that the shares and means say."""
         fraud = self._generator.random(requests) < self.fraud_share
         latency = self._generator.gamma(4, self.latency_seconds / 4, requests)
-        scores = np.where(fraud, self._generator.beta(6, 1.5, requests), self._generator.beta(0.6, 14, requests))
+        honest = self._generator.beta(0.6, 0.6 / self.honest_score - 0.6, requests)
+        scores = np.where(fraud, self._generator.beta(6, 1.5, requests), honest)
         self._counts["requests"] += requests
         self._counts["frauds"] += int(fraud.sum())
-        self._counts["errors"] += int(self._generator.poisson(requests * self.error_share))
-        self._latencies += np.bincount(np.searchsorted(LATENCY_BOUNDS, latency), minlength=len(LATENCY_BOUNDS) + 1)
-        self._scores += np.bincount(np.searchsorted(SCORE_BOUNDS, scores), minlength=len(SCORE_BOUNDS) + 1)
-        self._latency_sum += float(latency.sum())
-        self._score_sum += float(scores.sum())
+        self._counts["errors"] += int(self._generator.binomial(requests, self.error_share))
+        self._latencies += np.bincount(np.searchsorted(LATENCY_BOUNDS, latency), minlength=len(self._latencies))
+        self._scores += np.bincount(np.searchsorted(PROBABILITY_BOUNDS, scores), minlength=len(self._scores))
+
+    @contextmanager
+    def changed(self, **values: float) -> Iterator[None]:
+        """The toy behaves like this inside the block, and as before after it."""
+        before = {name: getattr(self, name) for name in values}
+        for name, value in values.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+    def listen(self) -> None:
+        """Answer scrapes at `address`, the same one each time."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        port = int(self.address.rpartition(":")[2] or 0)
+        self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
+        self.address = f"127.0.0.1:{self._server[0].server_port}"
+
+    def close(self) -> None:
+        """Answer no more."""
+        server, thread = self._server
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
-def _buckets(counts: np.ndarray, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
+def _histogram(name: str, counts: np.ndarray, bounds: tuple[float, ...]) -> HistogramMetricFamily:
     names = [*map(str, bounds), "+Inf"]
-    return [(name, float(total)) for name, total in zip(names, counts.cumsum(), strict=True)]
+    buckets = [(name, float(total)) for name, total in zip(names, counts.cumsum(), strict=True)]
+    return HistogramMetricFamily(name, name, buckets=buckets, sum_value=0.0)
 
 
 @pytest.fixture(scope="session")
 def toy() -> Iterator[ToyService]:
-    """The toy service, listening at `toy.address`."""
+    """The toy service that `prometheus` scrapes."""
     service = ToyService()
-    registry = CollectorRegistry()
-    registry.register(service)
-    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
-    service.address = f"127.0.0.1:{server.server_port}"
+    service.listen()
     yield service
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    service.close()
+
+
+@pytest.fixture(scope="session")
+def quiet_toy() -> Iterator[ToyService]:
+    """Another one, that nobody asks anything: `quiet_prometheus` scrapes it."""
+    service = ToyService(requests_per_second=0)
+    service.listen()
+    yield service
+    service.close()
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +131,30 @@ def monitoring_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(prometheus_port=0, work_dir=tmp_path_factory.mktemp("monitoring"), cache_dir=cache)
 
 
+@pytest.fixture
+def own_settings(monitoring_settings: Settings, tmp_path: Path) -> Settings:
+    """The same with a directory of the test's own."""
+    return replace(monitoring_settings, work_dir=tmp_path)
+
+
 @pytest.fixture(scope="session")
-def prometheus(toy: ToyService, monitoring_settings: Settings) -> Iterator[Prometheus]:
-    """A real Prometheus that scrapes the toy every second, with the alerts twenty times as fast."""
-    rules = faster(ALERTS, 20, monitoring_settings.work_dir / "alerts-20-times.yml")
-    with start_prometheus(monitoring_settings, {JOB: toy.address}, scrape_interval="1s", rules=rules) as running:
+def rules(monitoring_settings: Settings) -> Path:
+    """The alerts, FACTOR times as fast."""
+    return faster(ALERTS, FACTOR, monitoring_settings.work_dir / "faster.yml")
+
+
+@pytest.fixture(scope="session")
+def prometheus(toy: ToyService, monitoring_settings: Settings, rules: Path) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes the toy twice a second and follows the faster rules."""
+    with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, rules) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def quiet_prometheus(
+    quiet_toy: ToyService, monitoring_settings: Settings, rules: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """The same, over the toy that nobody asks."""
+    settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("quiet"))
+    with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, rules) as running:
         yield running

@@ -64,7 +64,7 @@ def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Gen
     return favourites
 
 
-def device_code(customers: np.ndarray, device: int, count: int) -> np.ndarray:
+def device_code(customers: np.ndarray, device: int | np.ndarray, count: int) -> np.ndarray:
     """The number of each customer's `device` (CARD to FAMILY_CARD) among `count` customers."""
     return device * count + customers
 

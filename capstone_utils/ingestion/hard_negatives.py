@@ -35,7 +35,7 @@ class HardNegativeRates:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0 <= value <= 1:
+            if not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise ValueError(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
 
 

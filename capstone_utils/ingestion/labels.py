@@ -22,7 +22,7 @@ class LabelNoise:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0 <= value <= 1:
+            if not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise ValueError(f"label_noise.{name}={value!r} is not a share (0 to 1)")
 
 

@@ -45,7 +45,7 @@ SITES = {
 }
 SMALL_PAYMENTS = ("Parking", "Transit", "Vending")
 SITES_A_CATEGORY = 7
-FIRST_NAMES = (
+FIRST_NAMES = (  # noqa: SIM905
     "Maple Harbor Cedar Summit River Juniper Falcon Willow Copper Granite Lantern Meadow Orchard Pioneer Prairie "
     "Quarry Redwood Saffron Silver Sparrow Sunset Thistle Timber Valley Velvet Amber Birch Canyon Clover Ember"
 ).split()
@@ -92,8 +92,8 @@ def make_merchants(generator: np.random.Generator) -> Merchants:
         for site in range(SITES_A_CATEGORY):
             first = FIRST_NAMES[(4 * site + 11 * number) % len(FIRST_NAMES)]
             rows.append((f"{first} {category}", category, ONLINE, ticket))
-    name, category, city, ticket = (np.array(column) for column in zip(*rows, strict=True))
-    popularity = generator.lognormal(0.0, 0.7, len(rows)) * (30.0 / ticket) ** 0.7  # dear things are bought seldom
+    names, categories, cities, tickets = (np.array(column) for column in zip(*rows, strict=True))
+    popularity = generator.lognormal(0.0, 0.7, len(rows)) * (30.0 / tickets) ** 0.7  # dear things are bought seldom
     popularity[: len(GIANTS)] = 25.0
     jitter = generator.lognormal(0.0, 0.15, len(rows))
-    return Merchants(name, category, city, ticket * jitter, popularity)
+    return Merchants(names, categories, cities, tickets * jitter, popularity)

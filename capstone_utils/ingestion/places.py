@@ -9,7 +9,7 @@ EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 
 
 class Place(NamedTuple):
-    """A city: degrees north and east, and its weight among customers' homes (about its residents in millions)."""
+    """A city: degrees north and east, and its relative weight among customers' homes."""
 
     latitude: float
     longitude: float

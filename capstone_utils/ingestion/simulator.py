@@ -12,15 +12,12 @@ import pandas as pd
 
 from capstone_utils.ingestion.customers import device_names, make_customers
 from capstone_utils.ingestion.fraud import (
-    BLENDS,
-    Difficulty,
     FraudRates,
     account_takeover,
     card_testing,
     cash_out,
     cloned_card,
     compromised_merchant,
-    make_world,
 )
 from capstone_utils.ingestion.hard_negatives import HardNegativeRates, make_life
 from capstone_utils.ingestion.labels import LabelNoise, report
@@ -28,6 +25,7 @@ from capstone_utils.ingestion.merchants import Merchants, make_merchants
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.purchases import purchases
 from capstone_utils.ingestion.rows import (
+    DAY_SECONDS,
     HARD_NEGATIVES,
     SCENARIOS,
     SECOND_US,
@@ -37,10 +35,11 @@ from capstone_utils.ingestion.rows import (
     to_microseconds,
     until,
 )
-from capstone_utils.transaction import Transaction
+from capstone_utils.ingestion.thieves import BLENDS, Difficulty, make_world
+from capstone_utils.transaction import MAX_TIME_US, MIN_TIME_US, Transaction
 
 PURCHASES_A_DAY = 2.4
-# One source of randomness each, so that more of one scenario changes nothing else. Append only.
+# One source of randomness each, so that more of one scenario changes no other payment. Append only.
 STREAMS = (
     "merchants",
     "customers",
@@ -54,6 +53,7 @@ STREAMS = (
     "prices",
     "devices",
     "labels",
+    "cash_out_labels",
 )
 
 
@@ -83,14 +83,23 @@ class SimulatorConfig:
             _check_whole("drift_day", self.drift_day, 0, self.days - 1)
         if self.difficulty not in BLENDS:
             raise ValueError(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
+        for name, kind in (("fraud", FraudRates), ("hard_negatives", HardNegativeRates), ("label_noise", LabelNoise)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
         try:
-            self.first_day()
+            start_us = self.start_us()
         except (TypeError, ValueError):
             raise ValueError(f"start={self.start!r} is not a date like 2026-01-05") from None
+        if not MIN_TIME_US <= start_us <= MAX_TIME_US - self.days * DAY_SECONDS * SECOND_US:
+            raise ValueError(f"start={self.start!r} and days={self.days} leave the years 2000 to 2099")
 
     def first_day(self) -> datetime:
         """Midnight UTC at which the stream begins."""
         return datetime.strptime(self.start, "%Y-%m-%d").replace(tzinfo=UTC)
+
+    def start_us(self) -> int:
+        """That midnight in microseconds since 1970."""
+        return int(self.first_day().timestamp()) * SECOND_US
 
 
 @dataclass(frozen=True)
@@ -118,8 +127,7 @@ def simulate(config: SimulatorConfig) -> Simulation:
     streams = dict(zip(STREAMS, np.random.SeedSequence(config.seed).spawn(len(STREAMS)), strict=True))
     merchants = make_merchants(np.random.default_rng(streams["merchants"]))
     blocks = _rows(config, merchants, streams)
-    start_us = int(config.first_day().timestamp()) * SECOND_US
-    cents, times_us = _money_and_times(blocks, start_us, streams["prices"])
+    cents, times_us = _money_and_times(blocks, config.start_us(), streams["prices"])
     order = np.argsort(times_us, kind="stable")
     rows, cents, times_us = concatenate(blocks).where(order), cents[order], times_us[order]
     ids = np.arange(1, len(rows) + 1, dtype=np.int64)
@@ -134,7 +142,7 @@ def simulate(config: SimulatorConfig) -> Simulation:
             "device": _devices(rows.device, config.customers, streams["devices"]),
         }
     )
-    labels = report(ids, times_us, rows.scenario > 0, config.label_noise, np.random.default_rng(streams["labels"]))
+    labels = _labels(ids, times_us, rows.scenario, config.label_noise, streams)
     truth = pd.DataFrame(
         {
             "transaction_id": ids,
@@ -187,6 +195,22 @@ def _money_and_times(
     cents = [to_cents(block.dollars, draw) for block, draw in zip(blocks, generators, strict=True)]
     times = [to_microseconds(block.second, start_us, draw) for block, draw in zip(blocks, generators, strict=True)]
     return np.concatenate(cents), np.concatenate(times)
+
+
+def _labels(
+    ids: np.ndarray,
+    times_us: np.ndarray,
+    scenario: np.ndarray,
+    noise: LabelNoise,
+    streams: dict[str, np.random.SeedSequence],
+) -> pd.DataFrame:
+    """The labels; those of cash_out from a source of their own, so that the drift changes no other label."""
+    drifted = scenario == SCENARIOS.index("cash_out")
+    parts = [
+        report(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
+        for chosen, source in ((~drifted, "labels"), (drifted, "cash_out_labels"))
+    ]
+    return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
 
 
 def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:

@@ -81,7 +81,7 @@ def shorten_windows(promql: str, factor: float) -> str:
     """
 
     def shortened(found: re.Match[str]) -> str:
-        return re.sub(DURATION, lambda duration: shorten(duration[0], factor), found["time"]) if found["time"] else found[0]
+        return re.sub(DURATION, lambda length: shorten(length[0], factor), found["time"]) if found["time"] else found[0]
 
     return IN_PROMQL.sub(shortened, promql)
 

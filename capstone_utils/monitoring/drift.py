@@ -12,9 +12,9 @@ from scipy.stats import ks_2samp
 from capstone_utils.monitoring.panel import COLORS, GRID, INK, MUTED
 
 BINS = 10
-# Below 500 rows chance alone moves the index: with n and m rows in b bins it is about (b - 1) * (1/n + 1/m) when nothing
-# changed. B. Yurdakul, J. Naranjo: Statistical properties of the population stability index, Journal of Risk Model
-# Validation 14 (2020).
+# Below 500 rows chance alone moves the index: with n and m rows in b bins it is about (b - 1) * (1/n + 1/m) when
+# nothing changed. B. Yurdakul, J. Naranjo: Statistical properties of the population stability index, Journal of Risk
+# Model Validation 14 (2020).
 ROWS_NEEDED = 500
 # A convention of credit scoring, not a test: N. Siddiqi, Credit Risk Scorecards, Wiley 2006.
 SHIFTED, DRIFTED = 0.1, 0.25

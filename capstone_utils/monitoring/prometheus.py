@@ -17,7 +17,7 @@ import yaml
 from capstone_utils.monitoring.alerts import ALERTS, scrape_configuration
 from capstone_utils.monitoring.binary import find_prometheus
 from capstone_utils.monitoring.client import ASK_SECONDS, PrometheusClient, PrometheusError
-from capstone_utils.process import Child
+from capstone_utils.process import Child, alive
 from capstone_utils.settings import Settings
 
 START_SECONDS = 30.0
@@ -32,7 +32,6 @@ class Prometheus(PrometheusClient):
         super().__init__(f"http://{settings.host}:{settings.prometheus_port}")
         self.settings = settings  # prometheus_port is the one it listens on, also when a free one was asked for
         self.started = started  # False: it was running already and was found
-        self._child = _children.get(prometheus_dir(settings))
 
     @property
     def port(self) -> int:
@@ -45,9 +44,9 @@ class Prometheus(PrometheusClient):
 
     def stop(self) -> None:
         """End it in order, if this process started it; what it has recorded stays on disk."""
-        if self._child is not None:
-            self._child.stop()
-            _children.pop(prometheus_dir(self.settings), None)
+        child = _children.pop(prometheus_dir(self.settings), None)
+        if child is not None:
+            child.stop()
 
     def __enter__(self) -> Prometheus:
         return self
@@ -100,12 +99,16 @@ def start_prometheus(
         "--web.enable-lifecycle",
         "--log.level=warn",
     ]
-    (directory / "prometheus.log").unlink(missing_ok=True)
-    child = Child(command, directory / "prometheus.log")
-    _children[directory] = child
+    log = directory / "prometheus.log"
+    log.unlink(missing_ok=True)
     (directory / "state.json").write_text(json.dumps({"owner_pid": os.getpid(), "port": port}))
+    _children[directory] = Child(command, log)
     prometheus = Prometheus(settings, started=True)
-    _wait_until_ready(prometheus, child)
+    try:
+        _wait_until_ready(prometheus, _children[directory])
+    except BaseException:  # an interrupted start, too, leaves nothing running
+        prometheus.stop()
+        raise
     return prometheus
 
 
@@ -114,15 +117,18 @@ def _wait_until_ready(prometheus: Prometheus, child: Child) -> None:
     while not prometheus.ready():
         if not child.running() or time.monotonic() > deadline:
             what = f"was not ready after {START_SECONDS:.0f} s" if child.running() else "ended while starting"
-            prometheus.stop()
             raise PrometheusError(f"Prometheus {what}; the end of {child.log}:\n{child.tail()}")
         time.sleep(0.05)
 
 
 def _reload(settings: Settings) -> None:
+    """Make it read its configuration again; the answer says only that it failed, the log says why."""
+    log = prometheus_dir(settings) / "prometheus.log"
+    read = log.stat().st_size
     response = httpx.post(f"http://{settings.host}:{settings.prometheus_port}/-/reload", timeout=ASK_SECONDS)
     if not response.is_success:
-        raise PrometheusError(f"Prometheus refused {prometheus_dir(settings) / 'prometheus.yml'}: {response.text}")
+        words = log.read_bytes()[read:].decode(errors="replace")
+        raise PrometheusError(f"Prometheus keeps its earlier configuration, for it refused this one:\n{words}")
 
 
 def _running_port(settings: Settings) -> int | None:
@@ -136,7 +142,7 @@ def _running_port(settings: Settings) -> int | None:
     state: dict[str, int] = json.loads(state_file.read_text())
     deadline = time.monotonic() + START_SECONDS
     while _is_ours(settings, state["port"]):
-        if _alive(state["owner_pid"]):
+        if alive(state["owner_pid"]):
             return state["port"]
         if time.monotonic() > deadline:
             raise PrometheusError(
@@ -170,13 +176,3 @@ def _usable_port(settings: Settings) -> int:
                 "another port (0: any free one)."
             ) from None
         return int(probe.getsockname()[1])
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is there, and another user's
-        return True
-    return True

@@ -96,7 +96,7 @@ def test_three_bad_requests_at_night_ring_no_alert(quiet_prometheus, quiet_toy):
     def scrapes():
         return quiet_prometheus.value("count_over_time(prediction_requests_total[10m])")
 
-    # `increase` reckons with what it may have missed at the window's ends: twice as much when it sees two scrapes alone.
+    # `increase` adds what it may have missed at the window's ends: from two scrapes alone it makes twice the count.
     quiet_prometheus.wait_for(lambda: scrapes() >= 6)
     since = time.time()
     with quiet_toy.changed(fraud_share=1.0, error_share=1.0, latency_seconds=1.0):

@@ -75,13 +75,11 @@ def population_stability_index(reference: np.ndarray, recent: np.ndarray) -> flo
 def bin_counts(reference: np.ndarray, recent: np.ndarray) -> pd.DataFrame:
     """Rows in each bin (index: what the bin holds) of the two samples (columns reference, recent)."""
     known = reference[~np.isnan(reference)]
-    if len(known):
-        tenths = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])
-        edges = np.unique([np.nextafter(known.min(), -np.inf), *tenths])
-    else:
-        edges = np.zeros(1)
-    names = [f"to {edge:.4g}" for edge in edges] + [f"over {edges[-1]:.4g}", MISSING]
-    names[0] = f"under {edges[0]:.4g}"
+    least = known.min() if len(known) else 0.0
+    tenths = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]) if len(known) else ()
+    edges = np.unique([np.nextafter(least, -np.inf), *tenths])
+    upper = [f"to {edge:.4g}" for edge in edges[1:]]
+    names = [f"under {least:.4g}", *upper, f"over {edges[-1]:.4g}", MISSING]
     columns = {}
     for name, values in (("reference", reference), ("recent", recent)):
         places = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values))
@@ -97,7 +95,7 @@ def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFra
     _draw_indices(left.subplots(), report)
     columns = min(len(shown), 3)
     grid = right.subplots(-(-len(shown) // columns), columns, squeeze=False).flat
-    for axes, (_, row) in zip(grid, shown.iterrows(), strict=False):
+    for (_, row), axes in zip(shown.iterrows(), grid, strict=False):  # rows first: where they end, no axes is taken
         before, now = reference[row["feature"]].to_numpy(float), recent[row["feature"]].to_numpy(float)
         _draw_bins(axes, bin_counts(before, now), f"{row['feature']}: {row['psi']:.2f}", VERDICTS[row["verdict"]])
     for axes in list(grid):
@@ -127,9 +125,10 @@ def _draw_indices(axes: Axes, report: pd.DataFrame) -> None:
     colors = [VERDICTS[verdict] for verdict in report["verdict"]]
     axes.barh(report["feature"], report["psi"], color=colors, height=0.7)
     axes.invert_yaxis()
-    for limit, verdict in ((SHIFTED, "shifted"), (DRIFTED, "drifted")):
-        axes.axvline(limit, color=VERDICTS[verdict], linestyle=(0, (5, 3)), linewidth=1.3)
-        axes.text(limit, 1.0, verdict, transform=axes.get_xaxis_transform(), fontsize=8, color=VERDICTS[verdict])
+    for limit, verdict, side in ((SHIFTED, "shifted", "right"), (DRIFTED, "drifted", "left")):
+        color, top = VERDICTS[verdict], axes.get_xaxis_transform()
+        axes.axvline(limit, color=color, linestyle=(0, (5, 3)), linewidth=1.3)
+        axes.text(limit, 1.0, verdict, transform=top, ha=side, fontsize=8, color=color)
     axes.set_xlim(0, max(1.1 * report["psi"].max(), 1.4 * DRIFTED))
     axes.set_xlabel("population stability index")
     axes.tick_params(labelsize=8.5, length=0)

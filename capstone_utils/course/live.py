@@ -25,7 +25,7 @@ class LiveRun:
     """How a live run went. Ages count from the moment at which a payment was made to when its work was done."""
 
     age_seconds: np.ndarray  # shape (payments,)
-    per_second: list[int]  # payments done, by second since the first
+    per_second: list[int]  # payments done, by second since the first; the last second is not a full one
     left_unread: int
 
 

@@ -20,6 +20,7 @@ class Traffic:
     def __init__(self, url: str, payments: Iterable[Transaction], rate_per_second: float) -> None:
         self.url, self.rate_per_second = url, rate_per_second
         self.sent = self.failed = 0
+        self.event_time_us = 0  # of the latest payment taken, the attack's left out
         self.started_at = time.time()
         self._payments = iter(payments)
         self._attack: Iterator[Transaction] = iter(())
@@ -75,6 +76,6 @@ class Traffic:
             number = next(self._taken)
             from_attack = int((number + 1) * self._share) > int(number * self._share)
             payment = next(self._attack, None) if from_attack else None
-            if payment is None:
-                payment = next(self._payments, None)
+            if payment is None and (payment := next(self._payments, None)):
+                self.event_time_us = payment.event_time_us
             return self.started_at + number / self.rate_per_second, payment

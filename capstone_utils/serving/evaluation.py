@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
+BOOTSTRAPS = 1000
 REVIEW_COST = 5.0  # what one alert costs to look at, in the currency of the amounts: an assumption, to be replaced
 
 
@@ -57,6 +58,23 @@ def judge(test: pd.DataFrame, scores: np.ndarray, threshold: float) -> Judgement
         fraud_missed=float(amount[~alerts & labels].sum()),
         review_cost=REVIEW_COST * int(alerts.sum()),
     )
+
+
+def f1_interval(test: pd.DataFrame, alerts: np.ndarray, seed: int = 0, share: float = 0.95) -> tuple[float, float]:
+    """The range in which F1 lies in `share` of test weeks like this one: a percentile bootstrap over customers.
+
+    Customers are drawn, not payments: the payments of one theft stand and fall together.
+    Source: B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.
+    """
+    labels = test["is_fraud"].to_numpy(bool)
+    customers, code = np.unique(test["user_id"], return_inverse=True)
+    hits, alarms, frauds = (
+        np.bincount(code, weights=counted, minlength=len(customers)) for counted in (alerts & labels, alerts, labels)
+    )
+    drawn = np.random.default_rng(seed).integers(0, len(customers), (BOOTSTRAPS, len(customers)))
+    f1 = 2 * hits[drawn].sum(axis=1) / np.maximum(alarms[drawn].sum(axis=1) + frauds[drawn].sum(axis=1), 1)
+    low, high = np.quantile(f1, [(1 - share) / 2, (1 + share) / 2])
+    return float(low), float(high)
 
 
 def judgement_table(judgements: dict[str, Judgement]) -> pd.DataFrame:

@@ -143,7 +143,7 @@ def main() -> int:
 
 
 def _listen(host: str, port: int, setting: str) -> tuple[socket.socket, int]:
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: each answer would wait 40 ms for the caller's acknowledgement.
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -7,6 +7,7 @@ import pytest
 from capstone_utils.serving.evaluation import (
     REVIEW_COST,
     best_threshold,
+    f1_interval,
     judge,
     judgement_table,
     recall_by_scenario,
@@ -50,3 +51,16 @@ def test_recall_is_told_for_each_scenario_by_the_truth():
     table = recall_by_scenario(TEST, SCORES >= 0.85, truth)
     assert table.loc["a"].tolist() == [2, 0.5]
     assert table.loc["b"].tolist() == [1, 0.0]
+
+
+def test_the_interval_holds_f1_and_narrows_with_more_customers():
+    def width(customers):
+        generator = np.random.default_rng(1)
+        fraud = np.repeat(generator.random(customers) < 0.1, 4)
+        alerts = np.where(generator.random(len(fraud)) < 0.1, ~fraud, fraud)
+        test = pd.DataFrame({"user_id": np.repeat(np.arange(customers), 4), "is_fraud": fraud * 1.0, "amount": 1.0})
+        low, high = f1_interval(test, alerts)
+        assert low < judge(test, alerts * 1.0, 0.5).f1 < high
+        return high - low
+
+    assert width(2000) < 0.6 * width(200)

@@ -52,7 +52,7 @@ def test_a_missing_file_is_refused(directory, file):
 
 
 def test_no_model_at_all_says_where_one_comes_from(tmp_path):
-    with pytest.raises(InvalidModel, match="there is no model in .*; notebook 3 trains and exports one"):
+    with pytest.raises(InvalidModel, match="notebook 3 trains and exports one"):
         load_models(tmp_path)
 
 
@@ -71,7 +71,7 @@ def test_a_manifest_of_another_format_is_refused(directory):
 def test_a_model_of_another_feature_spec_is_refused(directory):
     other = replace(SPEC, allowed_lateness_seconds=60)
     with pytest.raises(
-        InvalidModel, match=f"spec {SPEC.hash[:12]}, this service makes those of spec {other.hash[:12]}"
+        InvalidModel, match=f"spec {SPEC.hash[:12]}, this service makes .* {other.hash[:12]}"
     ):
         load_models(directory, other)
 

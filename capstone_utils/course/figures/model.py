@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
@@ -79,6 +80,23 @@ def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float) -> Figur
     axes.axvline(int((scores >= threshold).sum()), color=BLUE, linestyle="--", label="our threshold")
     axes.set(title="What the test weeks cost", xlabel="alerts raised", ylabel="money")
     axes.legend(fontsize=9)
+    return figure
+
+
+def draw_live(per_second: Sequence[int], age_seconds: np.ndarray, goal: int) -> Figure:
+    """Left: payments scored in each second against the goal; right: how old each was when its verdict stood."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
+    left.bar(range(len(per_second)), per_second, color=BLUE)
+    left.axhline(goal, color=RED, linestyle="--", label=f"goal {goal:,}")
+    left.set(title="Payments scored a second", xlabel="second", ylim=(0, 1.35 * max(goal, *per_second)))
+    left.legend(loc="upper right")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    milliseconds = 1_000 * age_seconds
+    p99 = float(np.percentile(milliseconds, 99))
+    right.hist(milliseconds, bins=np.linspace(0, 1.5 * p99, 50).tolist(), color=GREEN)
+    right.axvline(p99, color=RED, linestyle="--")
+    right.text(p99, right.get_ylim()[1] * 0.9, f" p99 {p99:.0f} ms", color=RED, fontsize=9)
+    right.set(title="From payment to verdict", xlabel="milliseconds", ylabel="payments")
     return figure
 
 

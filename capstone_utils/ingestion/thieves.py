@@ -25,7 +25,7 @@ class Blend:
     amount_exponent: float  # what thieves take is (factor of the scenario) ** this times the victim's usual amount
     at_home: float  # share of cases over the internet that take care to come from the victim's city
     known_merchants: float  # share of an account takeover's payments at the victim's own favourite
-    night: float  # share of cases that begin between midnight and six
+    night: float  # share of cases that begin between midnight and six; of a compromised merchant's charges, twice that
     stretch: float  # factor on the time between two card tests; below 1 it shortens account takeovers too
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -18,9 +19,7 @@ class Child:
     went, the pipe closes and the supervisor ends the server: no signal has to be caught for it.
     """
 
-    def __init__(
-        self, command: Sequence[str], log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], log: Path, cwd: Path | None = None) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         with log.open("ab") as output:
@@ -30,7 +29,6 @@ class Child:
                 stdout=output,
                 stderr=output,
                 cwd=cwd,
-                env=None if env is None else dict(env),
                 start_new_session=True,  # Ctrl-C in the terminal reaches the parent, which stops us in order
             )
         atexit.register(self.stop)
@@ -62,6 +60,17 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def alive(pid: int) -> bool:
+    """Whether there is a process of this id, ours or another user's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def supervise(command: Sequence[str], grace_seconds: float = 10.0) -> int:
     """Run `command` until it ends or standard input closes; its exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -69,7 +78,7 @@ def supervise(command: Sequence[str], grace_seconds: float = 10.0) -> int:
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def stop_when_parent_goes() -> None:
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # not sys.stdin: a thread that reads it makes the interpreter abort when the server ends first
         server.terminate()
         try:
             server.wait(grace_seconds)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from capstone_utils.ingestion.broker import Broker, start_broker
+from capstone_utils.ingestion.topics import create_topics
 from capstone_utils.settings import Settings
 
 
@@ -18,3 +21,18 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     )
     with start_broker(settings) as running:
         yield running
+
+
+@pytest.fixture
+def topic(broker: Broker) -> str:
+    """An empty topic of four partitions, for one test alone."""
+    name = f"topic-{uuid.uuid4().hex}"
+    create_topics(broker.bootstrap_servers, {name: 4})
+    return name
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Settings:
+    """Settings of a test that starts servers of its own: free ports, an empty directory, the machine's cache."""
+    cache = Settings.from_environment().cache_dir
+    return Settings(kafka_port=0, api_port=0, metrics_port=0, prometheus_port=0, work_dir=tmp_path, cache_dir=cache)

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.serializer import Serializer
 
-from capstone_utils.ingestion.clients import Producer
-from capstone_utils.ingestion.topics import create_topics
+from capstone_utils.ingestion.clients import Producer, open_admin
+from capstone_utils.ingestion.topics import TopicError, create_topics, describe_topic
 from capstone_utils.transaction import InvalidTransaction
 
-MAX_REQUEST_BYTES = 16 * 2**20  # more than the broker takes, so that the broker decides what is too large
+MAX_BYTES = 16 * 2**20  # more than another topic takes: the largest message must fit with its headers
 TIMEOUT_SECONDS = 40.0  # longer than the producer's own delivery timeout
 
 
@@ -37,28 +38,33 @@ class DeadLetters:
         self._producer: Producer | None = None
 
     def put(self, unreadable: Sequence[Unreadable]) -> None:
-        """Write the messages, key and value unchanged, and return when the broker has acknowledged each.
+        """Write the messages unchanged, and return when the broker has acknowledged each.
 
-        The headers are reason, source_topic, source_partition and source_offset, as UTF-8 text.
+        The headers added are reason, source_topic, source_partition and source_offset, as UTF-8 text.
 
         Raises:
             KafkaError: when one was not acknowledged; then the source's offset must not be committed.
         """
-        if self._producer is None:
-            create_topics(self._bootstrap_servers, {self.topic: 1})
-            self._producer = Producer(
-                self._bootstrap_servers,
-                value_serializer=_RecordValue(),
-                max_request_size=MAX_REQUEST_BYTES,
-                linger_ms=0,
-            )
+        producer = self._producer = self._producer or self._open()
         futures = [
-            self._producer.send(self.topic, record, key=record.key, headers=_headers(record, reason))
+            producer.send(self.topic, record, key=record.key, headers=_headers(record, reason))
             for record, reason in unreadable
         ]
         for future in futures:
             future.get(TIMEOUT_SECONDS)
         self.count.update(reason.field for _, reason in unreadable)
+
+    def _open(self) -> Producer:
+        try:
+            describe_topic(self._bootstrap_servers, self.topic)
+        except TopicError:
+            create_topics(self._bootstrap_servers, {self.topic: 1})
+        with open_admin(self._bootstrap_servers) as admin:
+            limit = {"max.message.bytes": str(MAX_BYTES)}
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self.topic, limit)])
+        return Producer(
+            self._bootstrap_servers, value_serializer=_RecordValue(), max_request_size=MAX_BYTES, linger_ms=0
+        )
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -68,6 +74,7 @@ class DeadLetters:
 
 def _headers(record: ConsumerRecord, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
     return [
+        *record.headers,
         ("reason", str(reason).encode()),
         ("source_topic", record.topic.encode()),
         ("source_partition", b"%d" % record.partition),

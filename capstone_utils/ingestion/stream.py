@@ -17,14 +17,14 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 from kafka.producer.future import RecordMetadata
 
-from capstone_utils.ingestion.clients import Producer
+from capstone_utils.ingestion.clients import PRODUCER, Producer
 from capstone_utils.ingestion.dead_letters import DeadLetters, Unreadable
 from capstone_utils.ingestion.topics import describe_topic
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
-FLUSH_SECONDS = 40.0  # longer than the producer's own delivery timeout
 COORDINATOR_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_MS = 10_000  # a member that was killed keeps its partitions for so long; the default is 45 s
 BATCH_MESSAGES = 2_000
 
 
@@ -59,9 +59,12 @@ def produce(
     and its latency counts from then. So a slow broker shows up as latency instead of as a lower rate.
 
     Raises:
+        ValueError: for a rate that is not above 0.
         TopicError, NoBroker: when there is no such topic, no broker.
-        DeliveryFailed: when a message was not acknowledged within 30 s.
+        DeliveryFailed: when a message is not acknowledged 30 s after the last one was sent.
     """
+    if rate_per_second is not None and not rate_per_second > 0:
+        raise ValueError(f"rate_per_second={rate_per_second} is not above 0; None sends as fast as it goes")
     describe_topic(bootstrap_servers, topic)
     sent, deliveries, reason = 0, _Deliveries(), None
     with Producer(bootstrap_servers) as producer:
@@ -79,7 +82,8 @@ def produce(
                 future = producer.send(topic, transaction.to_json(), key=transaction.key)
                 future.add_callback(partial(deliveries.succeeded, due, int(now - start)))
                 future.add_errback(deliveries.failed.append)
-            producer.flush(FLUSH_SECONDS)
+            # With idempotence, kafka-python 3.0.12 keeps its delivery timeout only as long as the broker answers.
+            producer.flush(PRODUCER["delivery_timeout_ms"] / 1000)
         except KafkaError as error:
             reason = error
             producer.close(timeout=0)  # what it still holds has failed; it must not arrive after this was reported
@@ -170,6 +174,7 @@ class TransactionReader:
         self._consumer = KafkaConsumer(
             bootstrap_servers=bootstrap_servers,
             group_id=group,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -1,0 +1,40 @@
+"""A full disk is named as such, with the setting or the way that leads to another one."""
+
+import errno
+import os
+from dataclasses import replace
+
+import pytest
+
+from capstone_utils import bootstrap
+from capstone_utils.ingestion.broker import LOCK, start_broker
+from capstone_utils.ingestion.maven import JarError, fetch_jars
+from capstone_utils.ingestion.storage import BrokerError
+
+
+def test_a_broker_on_a_full_disk_says_what_it_needs(fresh, tiny_disk):
+    with pytest.raises(BrokerError, match=r"has 1 MB free; the broker needs about 100\. .*CAPSTONE_WORK_DIR"):
+        start_broker(replace(fresh, work_dir=tiny_disk / "not" / "there"))
+
+
+def test_jars_that_do_not_fit_say_how_much_they_need(tiny_disk):
+    with pytest.raises(JarError, match=r"jar did not fit: the disk of .* is full .*CAPSTONE_CACHE_DIR"):
+        fetch_jars(LOCK, tiny_disk)
+
+
+def test_a_set_up_without_room_says_what_it_needs(tiny_disk):
+    (tiny_disk / "requirements.txt").write_text("")
+    (tiny_disk / "constraints.txt").write_text("")
+    with pytest.raises(bootstrap.SetupError, match=r"has 0\.0 GB free; the set-up needs about 4 GB"):
+        bootstrap.ensure_environment("requirements.txt", java=False, root=tiny_disk)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_set_up_whose_disk_fills_up_meanwhile_says_so_too(tmp_path, monkeypatch, number):
+    def full(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(bootstrap, "_install_missing", full)
+    (tmp_path / "constraints.txt").write_text("")
+    with pytest.raises(bootstrap.SetupError, match="the set-up needs about 4 GB"):
+        bootstrap.ensure_environment("requirements.txt", java=False, root=tmp_path)

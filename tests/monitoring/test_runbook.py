@@ -1,0 +1,84 @@
+"""The runbook has an entry for each alert, and rules, panels and runbook name only what the service emits."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+
+from capstone_utils.monitoring.alerts import ALERTS
+from capstone_utils.monitoring.dashboards import DASHBOARD
+from capstone_utils.serving.metrics import ServiceMetrics
+from capstone_utils.settings import ROOT
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+ENTRIES = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOK, re.S | re.M))
+RULES = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+}
+QUESTIONS = [line for block in re.findall(r"```promql\n(.*?)```", RUNBOOK, re.S) for line in block.splitlines()]
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
+
+
+def emitted() -> set[str]:
+    """The series that the service has, also those whose label has no value yet."""
+    metrics = ServiceMetrics().registry.collect()
+    return {metric.name + suffix for metric in metrics for suffix in SUFFIXES[metric.type]}
+
+
+def named_in(promql: str) -> set[str]:
+    """The metrics that an expression names: words with underscores that are no function, label or keyword."""
+    bare = re.sub(r'"[^"]*"|\b(?:by|on|ignoring) *\([^)]*\)', "", promql)
+    return set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b(?! *\()", bare)) - {"group_left"}
+
+
+def test_names_are_read_from_promql():
+    promql = 'sum by (the_label) (rate(one_total{kind="not_me"}[5m])) / ignoring(le) group_left sum(two_count)'
+    assert named_in(promql) == {"one_total", "two_count"}
+
+
+@pytest.mark.parametrize(
+    ("where", "promql"),
+    [
+        *((f"the rule {name}", rule["expr"]) for name, rule in RULES.items()),
+        *(
+            (f"the panel {panel['title']}", target["expr"])
+            for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+            for target in panel["targets"]
+        ),
+        *(("the runbook", question) for question in QUESTIONS),
+    ],
+)
+def test_every_metric_that_is_asked_for_is_emitted(where, promql):
+    assert named_in(promql) - PROMETHEUS_OWN <= emitted(), where
+
+
+def test_the_toy_of_these_tests_emits_nothing_that_the_service_does_not(toy):
+    assert {metric.name for metric in toy.collect()} <= {m.name for m in ServiceMetrics().registry.collect()}
+
+
+def test_every_alert_has_an_entry_and_every_entry_an_alert():
+    assert list(ENTRIES) == list(RULES)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_alert_links_to_its_entry(name):
+    assert RULES[name]["annotations"]["runbook_url"].endswith(f"/blob/main/docs/runbook.md#{name.lower()}")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_entry_says_what_to_do(name):
+    parts = re.findall(r"^\*\*(.+?)\.\*\*", ENTRIES[name], re.M)
+    assert parts == ["Meaning", "Likely causes", "How to investigate", "Mitigation", "When to silence"]
+    assert "```promql" in ENTRIES[name]
+
+
+def test_every_question_of_the_runbook_is_understood_by_prometheus(prometheus):
+    assert len(QUESTIONS) > 15
+    for question in QUESTIONS:
+        prometheus.query(question)

@@ -57,3 +57,9 @@ def test_a_parent_that_is_killed_leaves_no_server_behind(tmp_path, number):
         server = supervisor.children()[0]
         os.kill(parent.pid, number)
     wait_until(lambda: not server.is_running() and not supervisor.is_running())
+
+
+def test_a_server_that_ends_by_itself_has_the_last_word_in_its_log(tmp_path):
+    child = Child([sys.executable, "-c", "import time; time.sleep(0.2); print('goodbye')"], tmp_path / "log")
+    wait_until(lambda: not child.running())
+    assert child.tail() == "goodbye"

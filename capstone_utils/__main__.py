@@ -55,6 +55,7 @@ def main(arguments: list[str]) -> int:
         return _complain(f"This course runs on Python {wanted}; this is {found} ({sys.executable}).", 2)
     options = parse_arguments(arguments)
 
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or each kernel prints four lines about debuggers
     from capstone_utils import bootstrap
 
     requirements = "requirements-dev.txt" if options.command == "test" else "requirements.txt"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from capstone_utils.ingestion.java import JavaNotFound, find_java, java_version
@@ -81,20 +82,10 @@ def install(wanted: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "held.txt"
         held.write_text("\n".join(installed_versions()) + "\n")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            *wanted,
-            "-c",
-            str(held),
-        ]
-        result = subprocess.run(command, capture_output=True, text=True)
+        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *wanted, "-c", str(held)]
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode != 0:
-        end = "\n".join((result.stdout + result.stderr).splitlines()[-8:])
+        end = "\n".join(result.stdout.splitlines()[-12:])
         raise InstallError(
             f"pip could not install {', '.join(wanted)} into {sys.prefix}. Is the network there? On a machine of your "
             f"own, use the course's .venv, which `python3 -m capstone_utils run` makes. pip's last words:\n{end}"
@@ -103,9 +94,16 @@ def install(wanted: list[str]) -> None:
 
 
 def installed_versions() -> list[str]:
-    """`name==version` of everything installed here that pip can take as a constraint."""
-    found = {(each.name, each.version) for each in distributions() if each.name and _is_version(each.version)}
-    return sorted(f"{name}=={version}" for name, version in found)
+    """`name==version` of everything installed here that pip can take as a constraint.
+
+    Of a package that lies in several folders of sys.path (Colab has Debian's beside its own) the first counts, as in
+    an import: two versions as constraints would leave pip none.
+    """
+    found: dict[str, str] = {}
+    for each in distributions():
+        if each.name:
+            found.setdefault(canonicalize_name(each.name), each.version)
+    return sorted(f"{name}=={version}" for name, version in found.items() if _is_version(version))
 
 
 def _present(requirement: Requirement) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from kafka import KafkaConsumer, TopicPartition
@@ -56,9 +56,18 @@ class ReadingGroup:
         self.members = [Member(f"member {number}") for number in range(1, members + 1)]
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(members)
+        self._reading: list[Future[None]] = []
 
     def __enter__(self) -> ReadingGroup:
         """Start the members and wait until the partitions are shared out among them."""
+        try:
+            self._start()
+        except BaseException:  # an interrupted start, too, leaves no member reading
+            self._stop()
+            raise
+        return self
+
+    def _start(self) -> None:
         skip_to_end(self._bootstrap_servers, self._topic, self._group)
         partitions = {state.partition for state in describe_topic(self._bootstrap_servers, self._topic)}
         where = self._bootstrap_servers, self._topic, self._group
@@ -66,10 +75,8 @@ class ReadingGroup:
         deadline = time.monotonic() + START_SECONDS
         while not self._shared_out(partitions):
             if time.monotonic() > deadline or any(reading.done() for reading in self._reading):
-                self._stop()
                 raise TimeoutError(f"the group shared out {self.assignment()} within {START_SECONDS:.0f} s")
             time.sleep(0.05)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -104,12 +111,12 @@ class ReadingGroup:
 
     def per_second(self) -> dict[str, list[int]]:
         """Transactions read in each second since the group's first, by member."""
-        began = min(when for member in self.members for when, _ in member.read)
+        began = min((when for member in self.members for when, _ in member.read), default=0.0)
         counted: dict[str, Counter[int]] = {member.name: Counter() for member in self.members}
         for member in self.members:
             for when, count in member.read:
                 counted[member.name][int(when - began)] += count
-        seconds = range(1 + max(second for counts in counted.values() for second in counts))
+        seconds = range(1 + max((second for counts in counted.values() for second in counts), default=-1))
         return {name: [counts[second] for second in seconds] for name, counts in counted.items()}
 
     def seconds_in_pipe(self) -> list[float]:

@@ -10,8 +10,10 @@ from capstone_utils.course.results import METRICS, Figure, load, success_rows, w
 from capstone_utils.settings import ROOT
 
 RESULTS = Path("docs") / "results.json"
-TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-FIGURE = re.compile(r"(<!-- figure: (\w+) -->).*?(<!-- end -->)", re.DOTALL)
+# What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
+TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
+MARK = re.compile(r"<!-- (?:table|figure):")
 
 
 class ReportError(Exception):
@@ -66,7 +68,12 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
             raise ReportError(f"{where} asks for the figure {mark[2]}, which {RESULTS} does not have")
         return mark[1] + figures[mark[2]].text + mark[3]
 
-    return FIGURE.sub(figure, TABLE.sub(table, text))
+    text, tables_filled = TABLE.subn(table, text)
+    text, figures_filled = FIGURE.subn(figure, text)
+    marks = len(MARK.findall(text))
+    if marks != tables_filled + figures_filled:
+        raise ReportError(f"{where} has {marks} marks, and some lack their `<!-- end -->` or are misspelt")
+    return text
 
 
 def _filled(root: Path) -> dict[Path, str]:
@@ -74,11 +81,7 @@ def _filled(root: Path) -> dict[Path, str]:
     figures = load(root / RESULTS)
     documents = [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]
     texts = {path: path.read_text(encoding="utf-8") for path in documents}
-    return {
-        path: fill(text, figures, str(path.relative_to(root)))
-        for path, text in texts.items()
-        if TABLE.search(text) or FIGURE.search(text)
-    }
+    return {path: fill(text, figures, str(path.relative_to(root))) for path, text in texts.items() if MARK.search(text)}
 
 
 def _success_metrics(figures: Mapping[str, Figure]) -> str:

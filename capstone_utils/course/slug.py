@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
+
+import nbformat
 
 from capstone_utils.course.results import write_atomically
 from capstone_utils.settings import ROOT
@@ -51,12 +52,10 @@ def _replaced(text: str, old: str, new: str) -> str:
 
 
 def _in_notebook(text: str, old: str, new: str) -> str:
-    """The notebook's text with its source lines changed and every other byte as it was."""
-    for cell in json.loads(text)["cells"]:
-        for line in cell["source"]:
-            if old in line:
-                changed = _replaced(line, old, new)
-                for ascii_only in (False, True):
-                    quoted = json.dumps(line, ensure_ascii=ascii_only)
-                    text = text.replace(quoted, json.dumps(changed, ensure_ascii=ascii_only))
-    return text
+    """The notebook, written as Jupyter writes it, with the sources of its cells changed; `text` when none says it."""
+    notebook = nbformat.reads(text, as_version=4)
+    before = [cell.source for cell in notebook.cells]
+    for cell in notebook.cells:
+        cell.source = _replaced(cell.source, old, new)
+    changed = [cell.source for cell in notebook.cells] != before
+    return f"{nbformat.writes(notebook)}\n" if changed else text

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.dates import DateFormatter
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
@@ -58,5 +58,6 @@ def draw_rhythm(transactions: pd.DataFrame) -> Figure:
     days = times.dt.floor("D").value_counts().sort_index()
     right.bar(days.index, days.to_numpy(), color=[AMBER if d.dayofweek >= 5 else BLUE for d in days.index])
     right.set(title="By day, weekends in amber")
+    right.xaxis.set_major_locator(AutoDateLocator(maxticks=6))
     right.xaxis.set_major_formatter(DateFormatter("%d %b"))
     return figure

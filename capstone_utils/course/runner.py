@@ -87,6 +87,7 @@ def write_page(executed: Path) -> Path:
 def run_course() -> int:
     """Run every notebook in order on fresh data; the exit status: 0, or 1 at the first cell that fails."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # after Ctrl-C it would print the interrupted cell's error
     work_dir = Settings.from_environment().work_dir
     clear_work_dir(work_dir)
     paths = notebooks()

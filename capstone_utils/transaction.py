@@ -62,6 +62,19 @@ class Transaction(NamedTuple):
         return cls.from_dict(fields)
 
     @classmethod
+    def from_record(cls, key: bytes | None, message: bytes | None) -> Transaction:
+        """The transaction in a record of the topic `transactions`, which lies under its user's key.
+
+        Raises:
+            InvalidTransaction: for anything else, and for a wrong key: then it may lie on another partition than the
+                user's other transactions, and its place among them is not known.
+        """
+        transaction = cls.from_json(message)  # type: ignore[arg-type]  # None is no JSON either
+        if key != transaction.key:
+            raise InvalidTransaction("key", key, f"the user's, {transaction.key!r}")
+        return transaction
+
+    @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Transaction:
         """The transaction in a mapping of the wire's seven fields; further fields are left for later versions.
 

@@ -55,13 +55,7 @@ class DeadLetters:
         self.count.update(reason.field for _, reason in unreadable)
 
     def _open(self) -> Producer:
-        try:
-            describe_topic(self._bootstrap_servers, self.topic)
-        except TopicError:
-            create_topics(self._bootstrap_servers, {self.topic: 1})
-        with open_admin(self._bootstrap_servers) as admin:
-            limit = {"max.message.bytes": str(MAX_BYTES)}
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self.topic, limit)])
+        ensure_dead_letter_topic(self._bootstrap_servers, self.topic)
         return Producer(
             self._bootstrap_servers, value_serializer=_RecordValue(), max_request_size=MAX_BYTES, linger_ms=0
         )
@@ -72,14 +66,29 @@ class DeadLetters:
             self._producer.close()
 
 
-def _headers(record: ConsumerRecord, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
+def ensure_dead_letter_topic(bootstrap_servers: str, topic: str) -> None:
+    """Make the topic if it is not there, and let it take messages of `MAX_BYTES`."""
+    try:
+        describe_topic(bootstrap_servers, topic)
+    except TopicError:
+        create_topics(bootstrap_servers, {topic: 1})
+    with open_admin(bootstrap_servers) as admin:
+        limit = {"max.message.bytes": str(MAX_BYTES)}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, limit)])
+
+
+def dead_letter_headers(topic: str, partition: int, offset: int, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
+    """What is added to an unreadable message: where it lay and what was wrong with it, as UTF-8 text."""
     return [
-        *record.headers,
         ("reason", str(reason).encode()),
-        ("source_topic", record.topic.encode()),
-        ("source_partition", b"%d" % record.partition),
-        ("source_offset", b"%d" % record.offset),
+        ("source_topic", topic.encode()),
+        ("source_partition", b"%d" % partition),
+        ("source_offset", b"%d" % offset),
     ]
+
+
+def _headers(record: ConsumerRecord, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
+    return [*record.headers, *dead_letter_headers(record.topic, record.partition, record.offset, reason)]
 
 
 class _RecordValue(Serializer):

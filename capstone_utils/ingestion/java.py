@@ -1,4 +1,4 @@
-"""Which Java runs the broker (and later Spark). Standard library only: it is asked before anything is installed."""
+"""Which Java runs the broker. Standard library only: it is asked before anything is installed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def find_java() -> Path:
         JavaNotFound: when there is none, naming what was found and both ways out.
     """
     too_old = []
-    for java in _installed():
+    for java in installed():
         version = java_version(java)
         if version >= OLDEST_VERSION:
             return java
@@ -49,7 +49,8 @@ def java_version(java: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _installed() -> Iterator[Path]:
+def installed() -> Iterator[Path]:
+    """The `java` programs that are looked at, in order: that of JAVA_HOME, then that of PATH; of any version."""
     if home := os.environ.get("JAVA_HOME"):
         yield Path(home) / "bin" / "java"
     if on_path := shutil.which("java"):

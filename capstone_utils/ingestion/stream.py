@@ -204,9 +204,7 @@ class TransactionReader:
         batch, unreadable = [], []
         for record in records:
             try:
-                transaction = Transaction.from_json(record.value)
-                if record.key != transaction.key:  # it lies on the wrong partition: its order is not the user's
-                    raise InvalidTransaction("key", record.key, f"the user's, {transaction.key!r}")
+                transaction = Transaction.from_record(record.key, record.value)
             except InvalidTransaction as reason:
                 unreadable.append(Unreadable(record, reason))
             else:

@@ -1,6 +1,5 @@
 """A broker, its owner or its start is killed: the numbers stay honest, nothing is left behind, the data is kept."""
 
-import gc
 import os
 import signal
 import subprocess
@@ -15,8 +14,6 @@ from capstone_utils.ingestion.stream import DeliveryFailed, TransactionReader, c
 from capstone_utils.ingestion.topics import create_topics, end_offsets
 from capstone_utils.transaction import Transaction
 
-# kafka-python 3.0.12 leaves the sockets of refused connections to the garbage collector.
-pytestmark = [pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"), pytest.mark.usefixtures("collect")]
 TOPIC = "transactions"
 OWNER = """\
 import sys, time
@@ -27,13 +24,6 @@ broker = start_broker(Settings(kafka_port=0, work_dir=Path(sys.argv[1]), cache_d
 print("ready", flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture
-def collect():
-    """Collects what a test left, while its filter for warnings holds."""
-    yield
-    gc.collect()
 
 
 def payments(count):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from capstone_utils import bootstrap
+from capstone_utils.ingestion import maven
 from capstone_utils.ingestion.broker import LOCK, start_broker
 from capstone_utils.ingestion.maven import JarError, fetch_jars
 from capstone_utils.ingestion.storage import BrokerError
@@ -17,7 +18,11 @@ def test_a_broker_on_a_full_disk_says_what_it_needs(fresh, tiny_disk):
         start_broker(replace(fresh, work_dir=tiny_disk / "not" / "there"))
 
 
-def test_jars_that_do_not_fit_say_how_much_they_need(tiny_disk):
+def test_a_jar_that_does_not_fit_says_how_much_it_needs(tiny_disk, monkeypatch):
+    def download(jar, scratch):
+        (scratch / "jar").write_bytes(bytes(2_000_000))
+
+    monkeypatch.setattr(maven, "_resolve", download)
     with pytest.raises(JarError, match=r"jar did not fit: the disk of .* is full .*CAPSTONE_CACHE_DIR"):
         fetch_jars(LOCK, tiny_disk)
 

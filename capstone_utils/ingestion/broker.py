@@ -88,8 +88,7 @@ def start_broker(settings: Settings) -> Broker:
             the end of its log).
     """
     directory = broker_dir(settings)
-    if not in_use(directory):
-        check_space(directory)
+    check_space(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with _only_one(directory):
         return _start(settings, directory)
@@ -110,15 +109,8 @@ def _start(settings: Settings, directory: Path) -> Broker:
     java, jars = find_java(), fetch_jars(LOCK, settings.cache_dir)
     port = _usable_port(settings)
     configure(directory, settings.host, port, controller_port=_free_port(settings.host))
-    # Java takes the encoding of paths from the locale.
-    command = [
-        "env",
-        "LC_ALL=C.UTF-8",
-        str(java),
-        "-Xmx512m",
-        "-XX:+UseSerialGC",
-        f"-Dlog4j2.configurationFile={LOGGING}",
-    ]
+    command = ["env", "LC_ALL=C.UTF-8", str(java)]  # Java takes the encoding of paths from the locale
+    command += ["-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOGGING}"]
     command += ["-cp", os.pathsep.join(map(str, jars))]
     format_once(command, directory)
     (directory / "broker.log").unlink(missing_ok=True)

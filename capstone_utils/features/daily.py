@@ -39,7 +39,7 @@ class DailyTable:
     def lookup(self, event_time_us: int, key: Hashable) -> float:
         """The value that a transaction at `event_time_us` sees for `key`; NaN when missing."""
         row, column = self.row(event_time_us // DAY_US), self.columns.get(key)
-        return math.nan if row is None or column is None else float(self.values[row, column])
+        return math.nan if row is None or column is None else self.values.item(row, column)
 
     def lookup_many(self, event_time_us: np.ndarray, keys: pd.Series) -> np.ndarray:
         """`lookup` for each of n times and keys, shape (n,)."""

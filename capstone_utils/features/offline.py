@@ -2,153 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.spec import SECOND_US, SPEC, Daily, FeatureSpec, State
+from capstone_utils.features.moment import MOMENT
+from capstone_utils.features.offline_history import history_values
+from capstone_utils.features.offline_windows import DUPLICATE, KEPT, window_values
+from capstone_utils.features.plan import key_plan, other_keys
+from capstone_utils.features.spec import SPEC, FeatureSpec, State
+from capstone_utils.features.user_state import HISTORY
 from capstone_utils.ingestion.places import distance_km
-
-SEEN_COLUMNS = ("device", "merchant", "location")
-DUPLICATE = "duplicate"
 
 
 def offline_features(
-    frame: pd.DataFrame, spec: FeatureSpec = SPEC, daily: Mapping[str, DailyTable] | None = None
+    frame: pd.DataFrame,
+    spec: FeatureSpec = SPEC,
+    daily: Mapping[str, DailyTable] | None = None,
+    labels: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The spec's features for each row of `frame`, float64, index kept; a duplicate's row is all NaN.
 
     `frame` holds one transaction a row in arrival order, with columns transaction_id, user_id, amount_cents,
-    event_time_us, location, merchant, device. A row's features use only the rows above it and itself. The extra
-    column `duplicate` marks rows whose transaction had been seen; drop them to have what the online state emits.
+    event_time_us, location, merchant, device. A row's features use only the rows above it and itself; a fraud rate
+    also uses `labels` (transaction_id, is_fraud, known_at_us), each if it was known within the spec's label delay. The
+    extra column `duplicate` marks rows whose transaction had been seen; drop them to have what the online state emits.
     """
-    users = pd.factorize(frame["user_id"])[0]
-    order = np.argsort(users, kind="stable")  # one user after the other, arrival order kept
-    text = {column: pd.factorize(frame[column]) for column in SEEN_COLUMNS}
-    codes = np.stack([text[column][0][order] for column in SEEN_COLUMNS]).astype(np.int64)
-    counted = np.array([SEEN_COLUMNS.index(column) for column in spec.text_columns], dtype=np.int64)
-    windows, state, duplicate = _walk(
-        users[order],
-        pd.factorize(frame["transaction_id"])[0][order],
-        frame["event_time_us"].to_numpy()[order],
-        frame["amount_cents"].to_numpy()[order],
-        codes,
-        codes.max(axis=1, initial=-1) + 1,
-        counted,
-        np.array(spec.windows, dtype=np.int64) * SECOND_US,
-        spec.allowed_lateness_seconds * SECOND_US,
-        spec.retention_us,
-        _distances(list(text["location"][1])),
-    )
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    columns = _columns(frame, spec, daily or {}, windows[:, :, back], state[:, back])
-    result = pd.DataFrame(columns, index=frame.index)
-    result.loc[duplicate[back], list(spec.names)] = np.nan
-    return result.assign(duplicate=duplicate[back])
-
-
-def _columns(
-    frame: pd.DataFrame, spec: FeatureSpec, daily: Mapping[str, DailyTable], windows: np.ndarray, state: np.ndarray
-) -> dict[str, np.ndarray]:
-    times = frame["event_time_us"].to_numpy()
-    cents = frame["amount_cents"].to_numpy()
-    kinds = {
-        "amount": cents / 100,
-        "hour_of_day": (times // (3600 * SECOND_US) % 24).astype(float),
-        "seconds_since_last": state[0],
-        "speed_kmh": state[1],
-        "amount_ratio": state[2],
-    } | {column: state[3 + index] for index, column in enumerate(SEEN_COLUMNS)}
-    columns = {}
+    times, cents = frame["event_time_us"].to_numpy(), frame["amount_cents"].to_numpy()
+    facts = np.stack([times, cents, _reported(frame, spec, labels)]).astype(np.int64)
+    ids, users = _codes(frame, ["transaction_id", "user_id"])
+    status = np.full(len(frame), KEPT)
+    columns: dict[str, np.ndarray] = {}
+    for key in ("user_id", *other_keys(spec)):
+        plan = key_plan(spec, key)
+        keys = users if key == "user_id" else _codes(frame, [key])[0]
+        values = window_values(plan, keys, ids, facts, _codes(frame, plan.columns), status)
+        columns |= {window.name: values[:, plan.place(window)] for window in spec.windows if window.key == key}
+    columns |= _history(frame, spec, users, status, facts)
+    duplicate = status == DUPLICATE
     for feature in spec.features:
-        if isinstance(feature, Daily):
-            table = daily.get(feature.name)
-            missing = np.full(len(frame), np.nan)
-            columns[feature.name] = missing if table is None else table.lookup_many(times, frame[feature.key])
-        elif isinstance(feature, State):
-            columns[feature.name] = kinds[feature.column or feature.kind]
-        else:
-            window = windows[spec.windows.index(feature.seconds)]
-            if feature.aggregate == "count":
-                columns[feature.name] = window[0]
-            elif feature.aggregate == "mean":
-                columns[feature.name] = window[1] / window[0] / 100
-            else:
-                columns[feature.name] = window[2 + spec.text_columns.index(feature.column)]
-    return columns
+        if isinstance(feature, State) and feature.kind in MOMENT:
+            columns[feature.name] = np.where(duplicate, np.nan, MOMENT[feature.kind](cents, times))
+    for feature in spec.daily:
+        table = (daily or {}).get(feature.name)
+        made = np.nan if table is None else table.lookup_many(times, frame[feature.key])
+        columns[feature.name] = np.where(duplicate, np.nan, made)
+    return pd.DataFrame({name: columns[name] for name in spec.names} | {"duplicate": duplicate}, index=frame.index)
 
 
-def _distances(places: list[str]) -> np.ndarray:
-    """Kilometres between each two places, NaN where one is unknown; shape (places, places)."""
-    known = [[distance_km(a, b) for b in places] for a in places]
-    return np.array(known, dtype=float).reshape(len(places), len(places))
+def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | None) -> np.ndarray:
+    """Whether each row's transaction was reported as fraud within the spec's label delay."""
+    if labels is None or not spec.label_delay_us:
+        return np.zeros(len(frame), dtype=bool)
+    fraud = labels[labels["is_fraud"].astype(bool)]
+    known_at = frame["transaction_id"].map(fraud.groupby("transaction_id")["known_at_us"].min())
+    return (known_at - frame["event_time_us"] <= spec.label_delay_us).to_numpy()
 
 
-@njit(cache=True)
-def _walk(users, ids, times, cents, codes, sizes, counted, widths, lateness, retention, distances):  # type: ignore[no-untyped-def]
-    """Walk each user's rows in arrival order; for each row look back over what had arrived.
+def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """The columns' values as integers from 0, shape (columns, rows)."""
+    codes = [pd.factorize(frame[column])[0] for column in columns]
+    return np.array(codes, dtype=np.int64).reshape(len(columns), len(frame))
 
-    Returns windows (len(widths), 2 + len(counted), n): count, sum of cents, distinct values; state (6, n): seconds
-    since last, speed, amount ratio, first-seen flags; duplicate (n,).
-    """
-    n = len(times)
-    windows = np.full((len(widths), 2 + len(counted), n), np.nan)
-    state = np.full((6, n), np.nan)
-    duplicate = np.zeros(n, np.bool_)
-    accepted = np.empty(n, np.int64)  # rows that changed the user's state
-    high = np.empty(n, np.int64)  # the greatest event time among them so far
-    last_of_id = np.full(n, -1, np.int64)
-    seen = np.full((len(codes), sizes.max() if n else 0), -1, np.int64)
-    mark = np.full((len(widths), len(counted), sizes.max() if n else 0), -1, np.int64)
-    begin, k = 0, 0
-    last, total_count, total_cents = -1, 0, 0
-    for i in range(n):
-        if i == 0 or users[i] != users[i - 1]:
-            begin, k, last, total_count, total_cents = i, i, -1, 0, 0
-        before = last_of_id[ids[i]]
-        latest = times[last] if last >= 0 else 0
-        if before >= begin and times[before] > latest - retention:
-            duplicate[i] = True
-            continue
-        for c in range(len(codes)):
-            state[3 + c, i] = 0.0 if seen[c, codes[c, i]] >= begin else 1.0
-        if last >= 0:
-            seconds = (times[i] - latest) / 1_000_000
-            state[0, i] = seconds
-            state[1, i] = distances[codes[2, last], codes[2, i]] / max(abs(seconds), 1.0) * 3600.0
-            if times[i] < latest - lateness:
-                if total_cents > 0:
-                    state[2, i] = cents[i] / (total_cents / total_count)
-                continue
-        if total_cents > 0:
-            state[2, i] = cents[i] / (total_cents / total_count)
-        accepted[k] = i
-        high[k] = times[i] if last < 0 else max(times[i], latest)
-        k += 1
-        last_of_id[ids[i]] = i
-        for c in range(len(codes)):
-            seen[c, codes[c, i]] = i
-        total_count += 1
-        total_cents += cents[i]
-        if last < 0 or times[i] >= latest:
-            last = i
-        windows[:, :, i] = 0.0
-        j = k - 1
-        while j >= begin and high[j] > times[i] - widths[-1]:
-            row = accepted[j]
-            if times[row] <= times[i]:
-                for w in range(len(widths)):
-                    if times[row] > times[i] - widths[w]:
-                        windows[w, 0, i] += 1
-                        windows[w, 1, i] += cents[row]
-                        for d in range(len(counted)):
-                            code = codes[counted[d], row]
-                            if mark[w, d, code] != i:
-                                mark[w, d, code] = i
-                                windows[w, 2 + d, i] += 1
-            j -= 1
-    return windows, state, duplicate
+
+def _history(
+    frame: pd.DataFrame, spec: FeatureSpec, users: np.ndarray, status: np.ndarray, facts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The columns that look back beyond any window, by name."""
+    wanted = [f for f in spec.features if isinstance(f, State) and f.kind not in MOMENT]
+    if not wanted:
+        return {}
+    where, places = pd.factorize(frame["location"])
+    distances = np.array([[distance_km(a, b) for b in places] for a in places], dtype=float)
+    distances = distances.reshape(len(places), len(places))
+    codes = _codes(frame, spec.known_columns)
+    values = history_values(users, status, facts, codes, where, distances, spec.max_values)
+    order = [*HISTORY, *spec.known_columns]
+    return {f.name: values[:, order.index(f.column or f.kind)] for f in wanted}

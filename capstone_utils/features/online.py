@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+
+import orjson
 
 from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.spec import SECOND_US, SPEC, Daily, Feature, FeatureSpec, State
-from capstone_utils.ingestion.places import distance_km
+from capstone_utils.features.key_store import KeyStore
+from capstone_utils.features.layout import in_order, tuple_getter
+from capstone_utils.features.moment import MOMENT
+from capstone_utils.features.plan import key_plan, other_keys
+from capstone_utils.features.snapshot import seal, unseal
+from capstone_utils.features.spec import SPEC, FeatureSpec, State
+from capstone_utils.features.user_state import HISTORY, UserState
+from capstone_utils.features.user_store import AWAKE_USERS, UserStore
 from capstone_utils.transaction import Transaction
 
-NEVER = -(2**62)  # an event time before any other
-TRIM_AT = 16  # beyond so many transactions, the expired ones are dropped when they are half of them
-HISTORY = ("amount", "hour_of_day", "seconds_since_last", "speed_kmh", "amount_ratio")
-
-
-class UserState:
-    """What is remembered of one user: the transactions of the retention in event-time order, and lasting habits."""
-
-    __slots__ = ("events", "ids", "last_location", "last_seen", "latest_us", "prefix_cents", "seen_order", "starts")
-    __slots__ += ("times", "total_cents", "total_count")
-
-    def __init__(self, windows: int, columns: int) -> None:
-        self.events: list[Transaction] = []
-        self.times: list[int] = []  # their event times
-        self.prefix_cents = [0]  # prefix_cents[i] is the sum of the first i amounts
-        self.starts = [0] * windows  # first transaction inside each window that ends at the latest one
-        self.ids: dict[int, int] = {}  # transaction id -> event time
-        self.last_seen: tuple[dict[str, int], ...] = tuple({} for _ in range(columns))  # value -> latest event time
-        self.seen_order: tuple[list[int], ...] = tuple([] for _ in range(columns))  # those times, ascending
-        self.latest_us = NEVER
-        self.last_location = ""
-        self.total_count = 0
-        self.total_cents = 0
+FIELDS = Transaction._fields
 
 
 class OnlineFeatures:
@@ -50,155 +34,141 @@ class OnlineFeatures:
     (20.0, 15.0, 2.0, 2.0, 1.0)
     >>> online.update(pay(3, 300, 30, "LA"))  # the first one is exactly 300 s old: outside (t - 300, t]
     (30.0, 25.0, 2.0, 1.0, 1.0)
+    >>> online.peek(pay(4, 100, 40, "SF"))  # what if? The answer that `update` would give, and no change
+    (40.0, 25.0, 2.0, 2.0, 1.0)
     >>> online.update(pay(4, 100, 40, "SF"))  # late: sees what falls in its own window, changes no earlier answer
     (40.0, 25.0, 2.0, 2.0, 1.0)
     >>> online.update(pay(4, 100, 40, "SF")) is None  # a duplicate: no answer, no change
     True
     """
 
-    def __init__(self, spec: FeatureSpec = SPEC, daily: Mapping[str, DailyTable] | None = None) -> None:
+    def __init__(
+        self,
+        spec: FeatureSpec = SPEC,
+        daily: Mapping[str, DailyTable] | None = None,
+        awake_users: int = AWAKE_USERS,
+    ) -> None:
         self.spec = spec
-        self.users: dict[int, UserState] = {}
+        self._plan = key_plan(spec, "user_id")
+        self.users = UserStore(self._plan, len(spec.known_columns), awake_users)
         self.late = self.too_late = self.duplicates = 0
-        self._daily = [((daily or {}).get(f.name), _field(f.key)) for f in spec.features if isinstance(f, Daily)]
-        self._columns = [_field(column) for column in spec.text_columns]
-        self._widths_us = [seconds * SECOND_US for seconds in spec.windows]
-        self._lateness_us = spec.allowed_lateness_seconds * SECOND_US
-        self._retention_us = spec.retention_us
-        self._missing_windows = [math.nan] * (len(spec.windows) * (2 + len(self._columns)))
-        self._in_order = itemgetter(*(_place(spec, feature) for feature in spec.features))
+        self.missing_daily = 0  # batch values that were missing or stale
+        self._others = [KeyStore(key_plan(spec, key)) for key in other_keys(spec)]
+        self._texts = tuple_getter([FIELDS.index(column) for column in self._plan.columns])
+        self._values = tuple_getter([FIELDS.index(column) for column in spec.known_columns])
+        self._moment = [MOMENT[f.kind] for f in spec.features if isinstance(f, State) and f.kind in MOMENT]
+        self._looks_back = any(isinstance(f, State) and f.kind in HISTORY for f in spec.features)
+        self._daily_places = [spec.names.index(f.name) for f in spec.daily]
+        self._daily = [((daily or {}).get(f.name), FIELDS.index(f.key)) for f in spec.daily]
+        self._in_order = in_order(spec, [self._plan, *(other.plan for other in self._others)])
 
     def update(self, transaction: Transaction) -> tuple[float, ...] | None:
         """The features in the spec's order, missing ones as NaN; None when this transaction was already seen.
 
         A transaction later than the allowed lateness gets no window features (NaN) and changes no state.
         """
-        user = self.users.get(transaction.user_id)
-        if user is None:
-            user = self.users[transaction.user_id] = UserState(len(self._widths_us), len(self._columns))
-        latest, time = user.latest_us, transaction.event_time_us
-        before = user.ids.get(transaction.transaction_id)
-        if before is not None and before > latest - self._retention_us:
+        user, plan = self.users.wake(transaction.user_id), self._plan
+        if user.holds(plan, transaction.transaction_id):
             self.duplicates += 1
             return None
-        history = self._history(user, transaction)
-        if time >= latest:
-            windows = self._append(user, transaction)
-        elif time >= latest - self._lateness_us:
-            self.late += 1
-            windows = self._insert(user, transaction)
-        else:
+        texts, known = self._texts(transaction), self._values(transaction)
+        features = self._features(user, transaction, texts, known)
+        for place in self._daily_places:
+            self.missing_daily += math.isnan(features[place])
+        lateness = user.latest_us - transaction.event_time_us
+        if lateness > plan.lateness_us:
             self.too_late += 1
-            return self._in_order(self._missing_windows + history)
-        return self._in_order(windows + history)
+            return features
+        if lateness > 0:
+            self.late += 1
+        user.take(plan, transaction, texts, known, self.spec.max_values)
+        for other in self._others:
+            other.add(transaction)
+        return features
 
-    def _history(self, user: UserState, transaction: Transaction) -> list[float]:
-        """What came before this transaction: the values of HISTORY, first-seen flags by column, batch values."""
+    def peek(self, transaction: Transaction) -> tuple[float, ...] | None:
+        """What `update` would answer, without any change: for a request that asks what if."""
+        user = self.users.look(transaction.user_id)
+        if user.holds(self._plan, transaction.transaction_id):
+            return None
+        texts, known = self._texts(transaction), self._values(transaction)
+        return self._features(user, transaction, texts, known)
+
+    def report_fraud(self, transaction: Transaction, known_at_us: int) -> None:
+        """Let fraud rates know that `transaction`, which was given to `update` before, was reported as fraud.
+
+        Give it before the first transaction that is later by the spec's label delay. What is reported after that
+        delay counts nowhere, so that online and offline know the same.
+        """
+        if known_at_us - transaction.event_time_us > self.spec.label_delay_us:
+            return
+        if transaction.user_id in self.users:
+            self.users.wake(transaction.user_id).report(transaction.transaction_id, transaction.event_time_us)
+        for other in self._others:
+            other.report(transaction)
+
+    def _features(
+        self, user: UserState, transaction: Transaction, texts: Sequence[str], known: Sequence[str]
+    ) -> tuple[float, ...]:
+        """The features in the spec's order, from values in the order of `layout`."""
         time, cents = transaction.event_time_us, transaction.amount_cents
-        seconds = speed = ratio = math.nan
-        if user.latest_us != NEVER:
-            seconds = (time - user.latest_us) / SECOND_US
-            distance = distance_km(user.last_location, transaction.location)
-            if distance is not None:
-                speed = distance / max(abs(seconds), 1.0) * 3600.0
-            if user.total_cents > 0:
-                ratio = cents / (user.total_cents / user.total_count)
-        values = [cents / 100, float(time // (3600 * SECOND_US) % 24), seconds, speed, ratio]
-        for field, seen in zip(self._columns, user.last_seen, strict=True):
-            values.append(0.0 if transaction[field] in seen else 1.0)
+        values = [float(make(cents, time)) for make in self._moment]
+        if self._looks_back:
+            values += user.history(transaction)
+        if known:
+            values += user.first_seen(known)
         for table, field in self._daily:
             values.append(math.nan if table is None else table.lookup(time, transaction[field]))
-        return values
+        values += user.look(self._plan, time, cents, texts)
+        for other in self._others:
+            values += other.look(transaction)
+        return self._in_order(values)
 
-    def _append(self, user: UserState, transaction: Transaction) -> list[float]:
-        """Count, mean and distinct values for each window, after adding the latest transaction."""
-        time = transaction.event_time_us
-        times, prefix, starts = user.times, user.prefix_cents, user.starts
-        times.append(time)
-        user.events.append(transaction)
-        total = prefix[-1] + transaction.amount_cents
-        prefix.append(total)
-        self._remember(user, transaction)
-        user.latest_us = time
-        user.last_location = transaction.location
-        values: list[float] = []
-        for index, width in enumerate(self._widths_us):
-            edge, start = time - width, starts[index]
-            while times[start] <= edge:
-                start += 1
-            starts[index] = start
-            count = len(times) - start
-            values += (float(count), (total - prefix[start]) / count / 100)
-            for order in user.seen_order:
-                values.append(float(len(order) - bisect_right(order, edge)))
-        if len(times) > TRIM_AT and times[len(times) // 2] <= time - self._retention_us:
-            self._trim(user)
-        return values
+    def snapshot(self) -> bytes:
+        """Everything that is remembered, as bytes for `from_snapshot`: versioned, with the spec's hash, checksummed."""
+        users = {user_id: self.users.pack(user_id) for user_id in self.users}
+        counts = [self.late, self.too_late, self.duplicates, self.missing_daily]
+        sizes = [list(users), [len(packed) for packed in users.values()]]
+        head = orjson.dumps([counts, *sizes, [other.to_list() for other in self._others]])
+        return seal(self.spec, "all users", b"".join([len(head).to_bytes(8, "little"), head, *users.values()]))
 
-    def _insert(self, user: UserState, transaction: Transaction) -> list[float]:
-        """The same for a late transaction: put in its place in time, seen only by windows that are still to come.
+    @classmethod
+    def from_snapshot(
+        cls,
+        data: bytes,
+        spec: FeatureSpec = SPEC,
+        daily: Mapping[str, DailyTable] | None = None,
+        awake_users: int = AWAKE_USERS,
+    ) -> OnlineFeatures:
+        """The state that `snapshot` saw, which goes on with the same features.
 
-        Its own distinct values are counted anew: the cost is that of its window's transactions, for late ones only.
+        Raises:
+            InvalidSnapshot: for bytes that are damaged, or of another format or spec.
         """
-        time, times, prefix = transaction.event_time_us, user.times, user.prefix_cents
-        place = bisect_right(times, time)
-        times.insert(place, time)
-        user.events.insert(place, transaction)
-        prefix[place + 1 :] = [prefix[place], *prefix[place + 1 :]]
-        for later in range(place + 1, len(prefix)):
-            prefix[later] += transaction.amount_cents
-        self._remember(user, transaction)
-        values: list[float] = []
-        for index, width in enumerate(self._widths_us):
-            if time <= user.latest_us - width:
-                user.starts[index] += 1
-            low = bisect_right(times, time - width)
-            count = place + 1 - low
-            values += (float(count), (prefix[place + 1] - prefix[low]) / count / 100)
-            inside = user.events[low : place + 1]
-            values += [float(len({event[field] for event in inside})) for field in self._columns]
-        return values
+        body = unseal(spec, "all users", data)
+        online = cls(spec, daily, awake_users)
+        start = 8 + int.from_bytes(body[:8], "little")
+        counts, user_ids, sizes, others = orjson.loads(body[8:start])
+        online.late, online.too_late, online.duplicates, online.missing_daily = counts
+        for user_id, size in zip(user_ids, sizes, strict=True):
+            online.users.unpack(user_id, bytes(body[start : start + size]))
+            start += size
+        for other, kept in zip(online._others, others, strict=True):
+            other.fill(kept)
+        return online
 
-    def _remember(self, user: UserState, transaction: Transaction) -> None:
-        time = transaction.event_time_us
-        user.ids[transaction.transaction_id] = time
-        user.total_count += 1
-        user.total_cents += transaction.amount_cents
-        for field, seen, order in zip(self._columns, user.last_seen, user.seen_order, strict=True):
-            before = seen.get(transaction[field])
-            if before is None:
-                insort(order, time)
-            elif before < time:
-                del order[bisect_left(order, before)]
-                insort(order, time)
-            else:
-                continue
-            seen[transaction[field]] = time
+    def user_to_bytes(self, user_id: int) -> bytes:
+        """One user's state, as bytes for `user_from_bytes`: for a store that holds the states, such as Spark's.
 
-    def _trim(self, user: UserState) -> None:
-        """Drop what has left the retention."""
-        horizon = user.latest_us - self._retention_us
-        expired = bisect_right(user.times, horizon)
-        del user.times[:expired], user.events[:expired], user.prefix_cents[:expired]
-        user.starts = [start - expired for start in user.starts]
-        user.ids = {number: time for number, time in user.ids.items() if time > horizon}
+        Raises:
+            KeyError: for a user not seen before.
+        """
+        return seal(self.spec, "one user", self.users.pack(user_id))
 
+    def user_from_bytes(self, user_id: int, data: bytes) -> None:
+        """Take over what `user_to_bytes` gave, in place of the user's state.
 
-def _field(column: str) -> int:
-    return Transaction._fields.index(column)
-
-
-def _place(spec: FeatureSpec, feature: Feature) -> int:
-    """Where `update` leaves the feature's value: windows first, then HISTORY, first-seen flags, batch values."""
-    columns = spec.text_columns
-    history = len(spec.windows) * (2 + len(columns))
-    if isinstance(feature, Daily):
-        daily = [f.name for f in spec.features if isinstance(f, Daily)]
-        return history + len(HISTORY) + len(columns) + daily.index(feature.name)
-    if isinstance(feature, State):
-        if feature.kind == "first_seen":
-            return history + len(HISTORY) + columns.index(feature.column)
-        return history + HISTORY.index(feature.kind)
-    offset = {"count": 0, "mean": 1}.get(feature.aggregate)
-    first = spec.windows.index(feature.seconds) * (2 + len(columns))
-    return first + (2 + columns.index(feature.column) if offset is None else offset)
+        Raises:
+            InvalidSnapshot: for bytes that are damaged, or of another format or spec.
+        """
+        self.users.unpack(user_id, bytes(unseal(self.spec, "one user", data)))

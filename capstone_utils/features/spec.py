@@ -11,24 +11,46 @@ from typing import Literal
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 
+Key = Literal["user_id", "merchant"]
+Text = Literal["location", "merchant", "device"]
+
+
+class InvalidSpec(ValueError):
+    """A declaration that cannot be computed; names the feature, what it says and what would be right."""
+
 
 @dataclass(frozen=True)
 class Window:
-    """An aggregate over the user's transactions with event time in (t - seconds, t], this transaction included."""
+    """An aggregate over one key's transactions with event time in (t - delay - seconds, t - delay].
+
+    Without a delay this transaction itself is in it. `fraud_rate` is the share of those transactions that had been
+    reported as fraud within `delay_seconds` of their event time: what was known of each of them by then, for certain.
+    """
 
     name: str
-    aggregate: Literal["count", "mean", "distinct"]
-    column: str  # "amount_cents" for count and mean, a text column for distinct
+    aggregate: Literal["count", "mean", "distinct", "fraud_rate"]
+    column: str  # "amount_cents" for count and mean, a text column for distinct, "is_fraud" for fraud_rate
     seconds: int
+    key: Key = "user_id"
+    delay_seconds: int = 0
 
 
 @dataclass(frozen=True)
 class State:
-    """A value from what the user did before, however long ago; `online.py` and `offline.py` say how each is made."""
+    """A value of the moment or of what the user did before, however long ago; `user_state.py` says how each is made."""
 
     name: str
-    kind: Literal["amount", "seconds_since_last", "speed_kmh", "first_seen", "amount_ratio", "hour_of_day"]
-    column: str = ""
+    kind: Literal[
+        "amount",
+        "hour_of_day",
+        "is_weekend",
+        "is_night",
+        "seconds_since_last",
+        "speed_kmh",
+        "amount_ratio",
+        "first_seen",
+    ]
+    column: str = ""  # a text column for first_seen
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,7 @@ class Daily:
     """A value of a batch table: the transaction of day d sees the row of `key` made from what was known before d."""
 
     name: str
-    key: Literal["user_id", "merchant"]
+    key: Key
 
 
 Feature = Window | State | Daily
@@ -44,10 +66,31 @@ Feature = Window | State | Daily
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """An ordered set of features, the lateness it tolerates, and a hash that models and snapshots carry."""
+    """An ordered set of features, the lateness it tolerates, what it may remember, and a hash of it all.
+
+    Raises:
+        InvalidSpec: for a feature that cannot be computed, by name.
+    """
 
     features: tuple[Feature, ...]
     allowed_lateness_seconds: int = 3600
+    max_events: int = 100_000  # a key's transactions in its state; when there are more, the older half is forgotten
+    max_values: int = 256  # a user's known values a column; one more, and the one known longest is forgotten
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            raise InvalidSpec(f"the names {sorted({n for n in self.names if self.names.count(n) > 1})} stand twice")
+        for name, least in (("allowed_lateness_seconds", 0), ("max_events", 2), ("max_values", 1)):
+            if getattr(self, name) < least:
+                raise InvalidSpec(f"{name}={getattr(self, name)!r} should be at least {least}")
+        for feature in self.features:
+            if isinstance(feature, Window):
+                _check_window(feature)
+            elif isinstance(feature, State) and (feature.kind == "first_seen") != (feature.column in _TEXTS):
+                raise InvalidSpec(f"{feature.name}: column={feature.column!r} does not go with {feature.kind}")
+        delays = {window.delay_seconds for window in self.windows if window.aggregate == "fraud_rate"}
+        if len(delays) > 1:
+            raise InvalidSpec(f"the fraud rates have the label delays {sorted(delays)} s; one spec has one")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -55,31 +98,60 @@ class FeatureSpec:
         return tuple(feature.name for feature in self.features)
 
     @cached_property
-    def windows(self) -> tuple[int, ...]:
-        """The window lengths in seconds, ascending."""
-        return tuple(sorted({f.seconds for f in self.features if isinstance(f, Window)}))
+    def windows(self) -> tuple[Window, ...]:
+        """The features that are aggregates over a window."""
+        return tuple(feature for feature in self.features if isinstance(feature, Window))
 
     @cached_property
-    def text_columns(self) -> tuple[str, ...]:
-        """The text columns of which values are remembered: for distinct counts and for first-seen flags."""
-        columns = [f.column for f in self.features if isinstance(f, Window) and f.aggregate == "distinct"]
-        columns += [f.column for f in self.features if isinstance(f, State) and f.kind == "first_seen"]
+    def known_columns(self) -> tuple[str, ...]:
+        """The text columns of which a user's known values are remembered, for first-seen flags."""
+        columns = [f.column for f in self.features if isinstance(f, State) and f.kind == "first_seen"]
         return tuple(dict.fromkeys(columns))
 
-    @property
-    def retention_us(self) -> int:
-        """How long a transaction stays in a user's state: the longest window and the allowed lateness, microseconds."""
-        return (max(self.windows, default=0) + self.allowed_lateness_seconds) * SECOND_US
+    @cached_property
+    def daily(self) -> tuple[Daily, ...]:
+        """The features that come from batch tables."""
+        return tuple(feature for feature in self.features if isinstance(feature, Daily))
+
+    @cached_property
+    def label_delay_us(self) -> int:
+        """Within how long of its transaction a report of fraud counts, microseconds; 0 when no feature asks."""
+        delays = (window.delay_seconds for window in self.windows if window.aggregate == "fraud_rate")
+        return max(delays, default=0) * SECOND_US
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the declaration, in hexadecimal: equal hashes mean equal features."""
         declared = [{"is": type(feature).__name__, **asdict(feature)} for feature in self.features]
-        text = json.dumps([declared, self.allowed_lateness_seconds], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        limits = [self.allowed_lateness_seconds, self.max_events, self.max_values]
+        return hashlib.sha256(json.dumps([declared, limits], sort_keys=True).encode()).hexdigest()
 
 
-def _window(seconds: int, suffix: str, *distinct: str) -> tuple[Window, ...]:
+_TEXTS = ("location", "merchant", "device")
+_KEYS = ("user_id", "merchant")
+_COLUMNS = {"count": ("amount_cents",), "mean": ("amount_cents",), "distinct": _TEXTS, "fraud_rate": ("is_fraud",)}
+
+
+def _check_window(window: Window) -> None:
+    """Raise InvalidSpec unless the window can be computed."""
+    wrong = ""
+    if window.aggregate not in _COLUMNS:
+        wrong = f"aggregate={window.aggregate!r} is none of {', '.join(_COLUMNS)}"
+    elif window.column not in _COLUMNS[window.aggregate]:
+        wrong = f"column={window.column!r} is none of {', '.join(_COLUMNS[window.aggregate])}"
+    elif window.key not in _KEYS:
+        wrong = f"key={window.key!r} is none of {', '.join(_KEYS)}"
+    elif window.seconds <= 0 or window.delay_seconds < 0:
+        wrong = f"seconds={window.seconds!r} after delay_seconds={window.delay_seconds!r} is no length of time"
+    elif window.aggregate == "distinct" and window.delay_seconds:
+        wrong = "distinct values are counted without a delay"
+    elif window.aggregate == "fraud_rate" and not window.delay_seconds:
+        wrong = "delay_seconds=0: fraud is not known at once; give the labels time"
+    if wrong:
+        raise InvalidSpec(f"{window.name}: {wrong}")
+
+
+def _windows(seconds: int, suffix: str, *distinct: Text) -> tuple[Window, ...]:
     return (
         Window(f"avg_transaction_amount{suffix}", "mean", "amount_cents", seconds),
         Window(f"transaction_count{suffix}", "count", "amount_cents", seconds),
@@ -87,13 +159,13 @@ def _window(seconds: int, suffix: str, *distinct: str) -> tuple[Window, ...]:
     )
 
 
-BRIEF = FeatureSpec((State("amount", "amount"), *_window(300, "", "location", "device")))
+BRIEF = FeatureSpec((State("amount", "amount"), *_windows(300, "", "location", "device")))
 
 SPEC = FeatureSpec(
     (
         *BRIEF.features,
-        *_window(3600, "_1h", "location", "device", "merchant"),
-        *_window(86_400, "_24h", "location", "device", "merchant"),
+        *_windows(3600, "_1h", "location", "device", "merchant"),
+        *_windows(86_400, "_24h", "location", "device", "merchant"),
         State("seconds_since_last", "seconds_since_last"),
         State("speed_kmh", "speed_kmh"),
         State("is_new_device", "first_seen", "device"),

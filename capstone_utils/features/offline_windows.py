@@ -1,0 +1,188 @@
+"""The values of one key's windows over a whole arrival log: one key after the other, compiled by numba.
+
+What is kept of the key at hand stands in event-time order (equal times in order of arrival) from place `first` to place
+`end` of four arrays, `kept`: times, rows, prefix sums of cents and of reported frauds.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from capstone_utils.features.plan import KeyPlan
+
+KEPT, DUPLICATE, TOO_LATE = 0, 1, 2
+
+
+def window_values(
+    plan: KeyPlan, keys: np.ndarray, ids: np.ndarray, facts: np.ndarray, codes: np.ndarray, status: np.ndarray
+) -> np.ndarray:
+    """Each row's values in the order of `plan.slots`, shape (n, slots); NaN for a duplicate and for what is too late.
+
+    keys, ids: codes from 0, shape (n,). facts (3, n): event time, cents, whether reported as fraud. codes (columns, n):
+    text values from 0. status (n,): filled for the user's plan, and read for any other, which keeps only KEPT rows.
+    """
+    n = len(keys)
+    distinct = [(column, place) for column, places in enumerate(plan.distinct) for place in places]
+    values = np.full((n, len(plan.slots)), np.nan)
+    kept = np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    counts = np.zeros((len(distinct), codes.max(initial=0) + 1), np.int64)
+    _walk(
+        np.argsort(keys, kind="stable"),  # one key after the other, arrival order kept
+        (keys, ids, facts, codes),
+        plan.key == "user_id",
+        np.array(plan.ranges, dtype=np.int64).reshape(-1, 3),
+        np.array(distinct, dtype=np.int64).reshape(-1, 2),
+        np.array([plan.lateness_us, plan.retention_us, plan.max_events], dtype=np.int64),
+        kept,
+        (counts, np.zeros(len(distinct), np.int64), np.zeros(len(distinct), np.int64)),
+        np.zeros(counts.shape[1] + 1, np.int64),
+        np.zeros(ids.max(initial=0) + 1, np.bool_),
+        status,
+        values,
+    )
+    return values
+
+
+@njit(cache=True)
+def _walk(order, log, decide, ranges, distinct, limits, kept, windows, mark, held, status, values):
+    """Fill `values`, and with `decide` `status`; the arrays from `kept` to `held` are for the work."""
+    keys, ids, facts, codes = log
+    times = kept[0]
+    first, end, key = np.int64(0), np.int64(0), np.int64(-1)
+    for i in order:
+        if keys[i] != key:
+            _forget(kept, first, end, ids, codes, distinct, windows, held)
+            first, end, key = np.int64(0), np.int64(0), keys[i]
+            for d in range(len(distinct)):
+                windows[2][d] = 0
+        if decide and held[ids[i]]:
+            status[i] = DUPLICATE
+        if status[i] == DUPLICATE:
+            continue
+        time, cents = facts[0, i], facts[1, i]
+        late = end > first and time < times[end - 1]
+        if late and time < times[end - 1] - limits[0]:
+            if decide:
+                status[i] = TOO_LATE
+            continue
+        place = _after(times, first, end, time) if late else end
+        _look(kept, first, end, place, time, cents, ranges, values[i])
+        if late or status[i] != KEPT:
+            _recount(kept, first, place, time, i, codes, ranges, distinct, mark, values[i])
+        if status[i] != KEPT:
+            continue
+        _put(kept, end, place, time, i, cents, facts[2, i])
+        end += 1
+        held[ids[i]] = True
+        _follow(kept, end, place, i, codes, ranges, distinct, windows)
+        if not late:
+            for d in range(len(distinct)):
+                values[i, values.shape[1] - len(distinct) + d] = windows[1][d]
+        oldest = _after(times, first, end, times[end - 1] - limits[1])
+        if end - oldest > limits[2]:
+            oldest = end - limits[2] // 2
+        _forget(kept, first, oldest, ids, codes, distinct, windows, held)
+        first = oldest
+
+
+@njit(cache=True)
+def _after(times, low, high, value):
+    """The first place from `low` to `high` whose time is greater than `value`."""
+    while low < high:
+        middle = (low + high) // 2
+        if times[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def _look(kept, first, end, place, time, cents, ranges, values):
+    """Write count, mean and fraud rate of each range for a transaction that would come to `place`."""
+    times, _, sums, frauds = kept
+    slot = 0
+    for r in range(len(ranges)):
+        delay, width, rated = ranges[r, 0], ranges[r, 1], ranges[r, 2]
+        low = _after(times, first, end, time - delay - width)
+        high = _after(times, low, end, time - delay) if delay else place
+        count, total = high - low, sums[high] - sums[low]
+        if not delay:
+            count, total = count + 1, total + cents
+        values[slot] = count
+        if count:
+            values[slot + 1] = total / count / 100
+            if rated:
+                values[slot + 2] = (frauds[high] - frauds[low]) / count
+        slot += 2 + rated
+
+
+@njit(cache=True)
+def _recount(kept, first, place, time, row, codes, ranges, distinct, mark, values):
+    """Write the distinct values of each range for a transaction that would come to `place`, counted one by one.
+
+    `mark` holds for each code the number of the count that saw it last; its last element numbers the counts.
+    """
+    times, rows = kept[0], kept[1]
+    for d in range(len(distinct)):
+        column, r = distinct[d]
+        mark[-1] += 1
+        found = 0
+        for before in range(_after(times, first, place, time - ranges[r, 1]), place + 1):
+            code = codes[column, rows[before] if before < place else row]
+            found += mark[code] != mark[-1]
+            mark[code] = mark[-1]
+        values[len(values) - len(distinct) + d] = found
+
+
+@njit(cache=True)
+def _put(kept, end, place, time, row, cents, fraud):
+    """Make room at `place` and put the transaction there."""
+    times, rows, sums, frauds = kept
+    for later in range(end, place, -1):
+        times[later], rows[later] = times[later - 1], rows[later - 1]
+        sums[later + 1], frauds[later + 1] = sums[later] + cents, frauds[later] + fraud
+    times[place], rows[place] = time, row
+    sums[place + 1], frauds[place + 1] = sums[place] + cents, frauds[place] + fraud
+
+
+@njit(cache=True)
+def _follow(kept, end, place, row, codes, ranges, distinct, windows):
+    """Move each distinct count to the window that ends at the latest time, with the transaction put at `place`.
+
+    windows: how often each code stands in the window, by distinct count; how many codes do; the window's first place.
+    """
+    times, rows = kept[0], kept[1]
+    counts, found, start = windows
+    for d in range(len(distinct)):
+        column, r = distinct[d]
+        edge = times[end - 1] - ranges[r, 1]
+        if times[place] <= edge:
+            start[d] += 1
+            continue
+        counts[d, codes[column, row]] += 1
+        found[d] += counts[d, codes[column, row]] == 1
+        while times[start[d]] <= edge:
+            _drop(d, codes[column, rows[start[d]]], windows)
+
+
+@njit(cache=True)
+def _forget(kept, first, oldest, ids, codes, distinct, windows, held):
+    """Take the transactions from `first` to `oldest` out of the ids and counts."""
+    rows, start = kept[1], windows[2]
+    for place in range(first, oldest):
+        held[ids[rows[place]]] = False
+    for d in range(len(distinct)):
+        while start[d] < oldest:
+            _drop(d, codes[distinct[d, 0], rows[start[d]]], windows)
+
+
+@njit(cache=True)
+def _drop(d, code, windows):
+    """Let the first transaction of distinct count `d`, which has `code`, leave its window."""
+    counts, found, start = windows
+    counts[d, code] -= 1
+    found[d] -= counts[d, code] == 0
+    start[d] += 1

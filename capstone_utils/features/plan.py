@@ -1,0 +1,78 @@
+"""What a spec asks of one key's state: which ranges of time to answer for, what to keep, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from capstone_utils.features.spec import SECOND_US, FeatureSpec, Window
+
+
+class Range(NamedTuple):
+    """A range of event time that features of one key share: (t - delay - width, t - delay]."""
+
+    delay_us: int
+    width_us: int
+    fraud: bool  # whether a fraud rate is asked for
+
+
+@dataclass(frozen=True)
+class KeyPlan:
+    """The ranges of one key, and what its state keeps for them.
+
+    The values of a state stand in the order of `slots`: for each range count, mean and, where asked for, fraud rate;
+    then for each column its number of distinct values in each range that asks for it.
+    """
+
+    key: str
+    ranges: tuple[Range, ...]
+    columns: tuple[str, ...]  # text columns of which distinct values are counted
+    distinct: tuple[tuple[int, ...], ...]  # for each column, positions in `ranges`
+    retention_us: int  # the longest range and the allowed lateness
+    lateness_us: int
+    max_events: int
+
+    @cached_property
+    def slots(self) -> tuple[tuple[str, str, int], ...]:
+        """What each value of a state is: aggregate, text column if any, position in `ranges`."""
+        slots = []
+        for place, each in enumerate(self.ranges):
+            slots += [("count", "", place), ("mean", "", place)] + [("fraud_rate", "", place)] * each.fraud
+        for column, places in zip(self.columns, self.distinct, strict=True):
+            slots += [("distinct", column, place) for place in places]
+        return tuple(slots)
+
+    def place(self, window: Window) -> int:
+        """Where the window's value stands among the values of a state."""
+        ranges = [(each.delay_us, each.width_us) for each in self.ranges]
+        column = window.column if window.aggregate == "distinct" else ""
+        return self.slots.index((window.aggregate, column, ranges.index(_range(window))))
+
+
+def key_plan(spec: FeatureSpec, key: str) -> KeyPlan:
+    """The plan of the spec's windows over `key`, without delay and shortest first."""
+    windows = [window for window in spec.windows if window.key == key]
+    spans = sorted({_range(window) for window in windows})
+    rated = {_range(window) for window in windows if window.aggregate == "fraud_rate"}
+    counted = [window for window in windows if window.aggregate == "distinct"]
+    columns = tuple(dict.fromkeys(window.column for window in counted))
+    lateness_us = spec.allowed_lateness_seconds * SECOND_US
+    return KeyPlan(
+        key,
+        tuple(Range(*span, span in rated) for span in spans),
+        columns,
+        tuple(tuple(sorted(spans.index(_range(w)) for w in counted if w.column == column)) for column in columns),
+        max((delay + width for delay, width in spans), default=SECOND_US) + lateness_us,
+        lateness_us,
+        spec.max_events,
+    )
+
+
+def other_keys(spec: FeatureSpec) -> tuple[str, ...]:
+    """The keys besides the user that have windows."""
+    return tuple(dict.fromkeys(window.key for window in spec.windows if window.key != "user_id"))
+
+
+def _range(window: Window) -> tuple[int, int]:
+    return window.delay_seconds * SECOND_US, window.seconds * SECOND_US

@@ -27,7 +27,7 @@ def run_checks() -> int:
     steps: dict[str, Callable[[], bool]] = {
         "style": lambda: _run([python, "-m", "ruff", "check", "."]) & _run([python, "-m", "ruff", "format", "--check"]),
         "types": lambda: _run([python, "-m", "mypy"]),
-        "tests": lambda: _run([python, "-m", "pytest", "-q", "--no-header", "--durations=8"]),
+        "tests": lambda: _run([python, "-m", "pytest", "-q", "--no-header", "--tb=short", "--durations=8"]),
         "notebooks in order (papermill)": _in_order,
     }
     for path in notebooks():

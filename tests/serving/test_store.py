@@ -70,9 +70,7 @@ def test_a_manifest_of_another_format_is_refused(directory):
 
 def test_a_model_of_another_feature_spec_is_refused(directory):
     other = replace(SPEC, allowed_lateness_seconds=60)
-    with pytest.raises(
-        InvalidModel, match=f"spec {SPEC.hash[:12]}, this service makes .* {other.hash[:12]}"
-    ):
+    with pytest.raises(InvalidModel, match=f"spec {SPEC.hash[:12]}, this service makes .* {other.hash[:12]}"):
         load_models(directory, other)
 
 

@@ -29,15 +29,10 @@ from pathlib import Path
 
 SLUG = "{slug}"
 if "google.colab" in sys.modules and not Path("course").exists():
-    subprocess.run(
-        ["git", "clone", "-q", "--depth=1", f"https://github.com/{{SLUG}}", "course"], check=True
-    )
-root = next(
-    p
-    for p in [Path("course"), Path.cwd(), *Path.cwd().parents]
-    if (p / "capstone_utils").is_dir()
-)
-sys.path.insert(0, str(root.resolve()))
+    url = f"https://github.com/{{SLUG}}"
+    subprocess.run(["git", "clone", "-q", "--depth=1", url, "course"], check=True)
+places = [Path("course"), Path.cwd(), *Path.cwd().parents]
+sys.path.insert(0, str(next(p for p in places if (p / "capstone_utils").is_dir()).resolve()))
 
 from capstone_utils.course.colab import setup
 

@@ -30,16 +30,12 @@ class DailyTable:
     columns: Mapping[Hashable, int]  # key -> column
     max_staleness_days: int = 2
 
-    def row(self, day: int) -> int | None:
-        """The row that a transaction of `day` sees, or None when there is none or it is too old."""
-        row = min(day - self.first_day, len(self.values) - 1)
-        stale = day - self.first_day - row
-        return row if row >= 0 and stale <= self.max_staleness_days else None
-
     def lookup(self, event_time_us: int, key: Hashable) -> float:
         """The value that a transaction at `event_time_us` sees for `key`; NaN when missing."""
-        row, column = self.row(event_time_us // DAY_US), self.columns.get(key)
-        return math.nan if row is None or column is None else self.values.item(row, column)
+        day, last, column = event_time_us // DAY_US - self.first_day, len(self.values) - 1, self.columns.get(key)
+        if column is None or day < 0 or day > last + self.max_staleness_days:
+            return math.nan
+        return self.values.item(day if day < last else last, column)
 
     def lookup_many(self, event_time_us: np.ndarray, keys: pd.Series) -> np.ndarray:
         """`lookup` for each of n times and keys, shape (n,)."""

@@ -14,15 +14,21 @@ NEVER = -(2**62)  # an event time before any other
 TRIM_AT = 16  # from so many transactions on, the expired ones are dropped when they are half of them
 
 
+def latest_until(time: int, times: list[int] | None) -> int:
+    """The greatest of the ascending times that is not after `time`, or NEVER."""
+    place = bisect_right(times, time) if times else 0
+    return times[place - 1] if times and place else NEVER
+
+
 class WindowState:
     """One key's transactions of the retention, in event-time order (equal times in order of arrival).
 
-    A transaction in order costs O(log n) in the n kept: counts and sums are differences between two places, found by
-    bisection; distinct values are those whose latest time lies in the window. A late one also moves those that overtook
-    it and counts its own windows' distinct values anew: O(n), in C. docs/decisions/06-bounded-state.md has the figures.
+    A transaction costs O(log n) in the n kept: counts and sums are differences between two places, found by bisection;
+    distinct values are those whose latest time lies in the window. A late one also costs something for each of those
+    that overtook it: they move up, and their values' earlier times are looked up.
     """
 
-    __slots__ = ("fraud_times", "ids", "last", "latest_us", "prefix_cents", "recent", "reported", "texts", "times")
+    __slots__ = ("fraud_times", "ids", "latest_us", "prefix_cents", "recent", "reported", "seen_at", "texts", "times")
 
     def __init__(self, columns: int) -> None:
         self.times: list[int] = []
@@ -30,8 +36,8 @@ class WindowState:
         self.latest_us = NEVER  # the greatest of the times
         self.prefix_cents = [0]  # prefix_cents[i] is the sum of the first i amounts
         self.texts: tuple[list[str], ...] = tuple([] for _ in range(columns))
-        self.last: tuple[dict[str, int], ...] = tuple({} for _ in range(columns))  # value -> latest event time
-        self.recent: tuple[list[int], ...] = tuple([] for _ in range(columns))  # those times, ascending
+        self.seen_at: tuple[dict[str, list[int]], ...] = tuple({} for _ in range(columns))  # value -> its event times
+        self.recent: tuple[list[int], ...] = tuple([] for _ in range(columns))  # the last of each value's, ascending
         self.reported: set[int] = set()  # ids of the transactions reported as fraud
         self.fraud_times: list[int] = []  # their event times, ascending
 
@@ -61,16 +67,17 @@ class WindowState:
                 reported = bisect_right(self.fraud_times, time - delay) - bisect_right(self.fraud_times, edge)
                 values.append(reported / count if count else math.nan)
         for column, text in enumerate(texts):
+            recent, seen = self.recent[column], self.seen_at[column].get(text)
             if time >= latest:
-                recent = self.recent[column]
-                size, before = len(recent), self.last[column].get(text, NEVER)
-                for place in plan.distinct[column]:
-                    edge = edges[place]
-                    values.append(float(size - bisect_right(recent, edge) + (before <= edge)))
+                size, own, others = len(recent), seen[-1] if seen else NEVER, None
             else:
-                for place in plan.distinct[column]:
-                    low = bisect_right(times, edges[place])
-                    values.append(float(len({text, *self.texts[column][low:end]})))
+                size, own, others = bisect_right(recent, time), latest_until(time, seen), self._until(time, column, end)
+            for place in plan.distinct[column]:
+                edge = edges[place]
+                found = size - bisect_right(recent, edge) + (own <= edge)
+                if others:
+                    found += sum(before > edge for before in others)
+                values.append(float(found))
         return values
 
     def add(self, plan: KeyPlan, number: int, time: int, cents: int, texts: Sequence[str]) -> None:
@@ -97,18 +104,24 @@ class WindowState:
             self.trim(plan)
 
     def _see(self, column: int, text: str, time: int) -> None:
-        """Keep the latest time of the value, and the order of those times."""
-        last, recent = self.last[column], self.recent[column]
-        before = last.get(text, NEVER)
-        if before >= time:
+        """Keep the times of the value, and the order of the values' latest ones."""
+        seen_at, recent = self.seen_at[column], self.recent[column]
+        seen = seen_at.get(text)
+        if seen is None:
+            seen_at[text] = [time]
+            insort(recent, time)
             return
-        last[text] = time
-        if before != NEVER:
-            if before == recent[-1]:  # it is the latest value again
-                recent[-1] = time
-                return
+        before = seen[-1]
+        insort(seen, time)
+        if before < time and before == recent[-1]:  # it is the latest value again
+            recent[-1] = time
+        elif before < time:
             del recent[bisect_left(recent, before)]
-        insort(recent, time)
+            insort(recent, time)
+
+    def _until(self, time: int, column: int, end: int) -> list[int]:
+        """For each value of the transactions from place `end` on, which overtook `time`: its latest time until then."""
+        return [latest_until(time, self.seen_at[column][text]) for text in set(self.texts[column][end:])]
 
     def report(self, number: int, time: int) -> None:
         """Remember that a transaction was reported as fraud; if it is not kept, or known already, nothing changes."""
@@ -131,8 +144,11 @@ class WindowState:
 
     def settle(self) -> None:
         """Work out anew what follows from the transactions that are kept."""
-        self.last = tuple(dict(zip(column, self.times, strict=True)) for column in self.texts)
-        self.recent = tuple(sorted(last.values()) for last in self.last)
+        self.seen_at = tuple({} for _ in self.texts)
+        for column, seen_at in zip(self.texts, self.seen_at, strict=True):
+            for text, time in zip(column, self.times, strict=True):
+                seen_at.setdefault(text, []).append(time)
+        self.recent = tuple(sorted(seen[-1] for seen in seen_at.values()) for seen_at in self.seen_at)
         self.reported.intersection_update(self.ids)
         self.fraud_times = [time for number, time in zip(self.ids, self.times, strict=True) if number in self.reported]
 

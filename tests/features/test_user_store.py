@@ -51,7 +51,7 @@ def test_what_has_left_the_retention_is_dropped():
         online.update(pay(number, number * 60, device=f"phone {number}"))
     assert len(online.users.pack(1)) < 5_000  # 65 transactions of the last 3900 s
     user = online.users.look(1)
-    assert max(map(len, (user.times, user.time_of, user.last[1], user.recent[1], user.texts[1]))) < 200
+    assert max(map(len, (user.times, user.time_of, user.seen_at[1], user.recent[1], user.texts[1]))) < 200
 
 
 def test_a_burst_beyond_max_events_and_many_values_leave_a_bounded_state():
@@ -59,7 +59,7 @@ def test_a_burst_beyond_max_events_and_many_values_leave_a_bounded_state():
     for number in range(5_000):
         online.update(pay(number, 0, device=f"phone {number}"))
     user = online.users.look(1)
-    assert max(map(len, (user.times, user.time_of, user.last[1], user.recent[1], user.texts[1]))) <= FEW.max_events
+    assert max(map(len, (user.times, user.time_of, user.seen_at[1], user.recent[1], user.texts[1]))) <= FEW.max_events
     assert all(len(known) <= FEW.max_values for known in user.known)
 
 

@@ -1,0 +1,106 @@
+"""Features of a whole history on Spark: one sort by user and arrival, then the online update, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.broadcast import Broadcast
+from pyspark.sql import DataFrame
+from pyspark.sql.types import BooleanType, DoubleType, LongType, StructField, StructType
+
+from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.spec import SPEC, FeatureSpec, InvalidSpec
+from capstone_utils.transaction import Transaction
+
+NUMBERS = ("transaction_id", "user_id", "amount_cents", "event_time_us")
+TYPES = {name: "bigint" if name in NUMBERS else "string" for name in Transaction._fields}
+DUPLICATE = "duplicate"
+
+
+class InvalidHistory(ValueError):
+    """A frame that is no history of transactions; says which column, what it holds and what would be right."""
+
+
+def batch_features(
+    history: DataFrame, order: Sequence[str], spec: FeatureSpec = SPEC, daily: Mapping[str, DailyTable] | None = None
+) -> DataFrame:
+    """The spec's features for each row of `history`, with its transaction_id, its place in `order`, and `duplicate`.
+
+    `history` has the columns of `Transaction`, in integer units. `order` names the columns that give the order of
+    arrival, such as partition and offset; no two rows of one user may have the same place. A missing feature is NaN,
+    never null; those of a duplicate are all NaN, as in `offline_features`.
+
+    Raises:
+        InvalidSpec: for a window over another key than the user.
+        InvalidHistory: when a column is missing or of another type; for a null or a place taken twice, as Spark runs.
+    """
+    check_keys(spec)
+    _check(dict(history.dtypes), order)
+    tables = history.sparkSession.sparkContext.broadcast(dict(daily or {}))
+    fields = [StructField("transaction_id", LongType())]
+    fields += [StructField(name, history.schema[name].dataType) for name in order]
+    fields += [StructField(name, DoubleType()) for name in spec.names]
+    fields += [StructField(DUPLICATE, BooleanType())]
+    by_user = history.select(*Transaction._fields, *order).repartition("user_id")
+    in_order = by_user.sortWithinPartitions("user_id", *order)
+    return in_order.mapInArrow(_Walk(tuple(order), spec, tables), StructType(fields))
+
+
+def check_keys(spec: FeatureSpec) -> None:
+    """Raise InvalidSpec for a window over another key, of whose transactions a group by user holds only a share."""
+    for window in spec.windows:
+        if window.key != "user_id":
+            raise InvalidSpec(f"{window.name}: key={window.key!r}, and Spark's job groups by user_id; use one process")
+
+
+def _check(found: dict[str, str], order: Sequence[str]) -> None:
+    if not order:
+        raise InvalidHistory("order=() is empty; it should name the columns that give the order of arrival")
+    for name in (*Transaction._fields, *order):
+        if name not in found:
+            raise InvalidHistory(f"the column {name} is missing; there are {', '.join(found)}")
+        if name in TYPES and found[name] != TYPES[name]:
+            raise InvalidHistory(f"the column {name} is {found[name]}; it should be {TYPES[name]}")
+
+
+class _Walk:
+    """What a Python worker does with its share of the rows, which are sorted by user and then by arrival."""
+
+    def __init__(self, order: tuple[str, ...], spec: FeatureSpec, daily: Broadcast[dict[str, DailyTable]]) -> None:
+        self._order, self._spec, self._daily = order, spec, daily
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        online = OnlineFeatures(self._spec, self._daily.value)
+        before: tuple[Any, ...] = ()
+        for batch in batches:
+            rows = []
+            places = zip(*_columns(batch, ("user_id", *self._order)), strict=True)
+            payments = map(Transaction._make, zip(*_columns(batch, Transaction._fields), strict=True))
+            for place, payment in zip(places, payments, strict=True):
+                if place == before:
+                    raise InvalidHistory(f"user_id={place[0]} has two rows at {self._order}={place[1:]}")
+                if place[:1] != before[:1]:
+                    online.users.clear()  # the state of one user at a time is enough
+                before = place
+                rows.append(online.update(payment))
+            yield self._answer(batch, rows)
+
+    def _answer(self, batch: pa.RecordBatch, rows: list[tuple[float, ...] | None]) -> pa.RecordBatch:
+        names = ("transaction_id", *self._order)
+        missing = (np.nan,) * len(self._spec.names)
+        values = np.array([missing if row is None else row for row in rows]).reshape(len(rows), len(missing))
+        columns = [batch.column(name) for name in names]
+        columns += [pa.array(column) for column in values.T]  # made from numpy, a NaN stays one: no null
+        columns += [pa.array([row is None for row in rows])]
+        return pa.RecordBatch.from_arrays(columns, names=[*names, *self._spec.names, DUPLICATE])
+
+
+def _columns(batch: pa.RecordBatch, names: Sequence[str]) -> list[list[Any]]:
+    for name in names:
+        if batch.column(name).null_count:
+            raise InvalidHistory(f"the column {name} holds a null; every field of a transaction is needed")
+    return [batch.column(name).to_pylist() for name in names]

@@ -10,6 +10,7 @@ from capstone_utils.course.results import METRICS, Figure, load, success_rows, w
 from capstone_utils.settings import ROOT
 
 RESULTS = Path("docs") / "results.json"
+SCALING = Path("docs") / "scaling.json"  # a run of benchmarks/spark.py, which no notebook repeats
 # What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
@@ -65,7 +66,7 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
 
     def figure(mark: re.Match[str]) -> str:
         if mark[2] not in figures:
-            raise ReportError(f"{where} asks for the figure {mark[2]}, which {RESULTS} does not have")
+            raise ReportError(f"{where} asks for the figure {mark[2]}, which {RESULTS} does not have, nor {SCALING}")
         return mark[1] + figures[mark[2]].text + mark[3]
 
     text, tables_filled = TABLE.subn(table, text)
@@ -78,7 +79,7 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
 
 def _filled(root: Path) -> dict[Path, str]:
     """Path: the text it should have, for every document with a mark."""
-    figures = load(root / RESULTS)
+    figures = load(root / RESULTS) | load(root / SCALING)
     documents = [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]
     texts = {path: path.read_text(encoding="utf-8") for path in documents}
     return {path: fill(text, figures, str(path.relative_to(root))) for path, text in texts.items() if MARK.search(text)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from capstone_utils.ingestion.broker import Broker, start_broker
 from capstone_utils.ingestion.topics import create_topics
 from capstone_utils.settings import Settings
+
+# A shell's background job ignores Ctrl-C, and so would every child that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def offline_features(
     also uses `labels` (transaction_id, is_fraud, known_at_us), each if it was known within the spec's label delay. The
     extra column `duplicate` marks rows whose transaction had been seen; drop them to have what the online state emits.
     """
-    times, cents = frame["event_time_us"].to_numpy(), frame["amount_cents"].to_numpy()
+    times, cents = (frame[column].to_numpy(dtype=np.int64) for column in ("event_time_us", "amount_cents"))
     facts = np.stack([times, cents, _reported(frame, spec, labels)]).astype(np.int64)
     ids, users = _codes(frame, ["transaction_id", "user_id"])
     status = np.full(len(frame), KEPT)

@@ -124,6 +124,10 @@ class OnlineFeatures:
             values += other.look(transaction)
         return self._in_order(values)
 
+    def retained(self, user_id: int) -> list[Transaction]:
+        """The user's transactions that the windows may still need, in event-time order; other texts are empty."""
+        return self.users.look(user_id).retained(user_id, self._plan.columns)
+
     def snapshot(self) -> bytes:
         """Everything that is remembered, as bytes for `from_snapshot`: versioned, with the spec's hash, checksummed."""
         users = {user_id: self.users.pack(user_id) for user_id in self.users}

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.offline import offline_features
+from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.plan import key_plan
+from capstone_utils.features.spec import Feature, State, Window
+from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.transaction import Transaction
 
-def parity_report(online: pd.DataFrame, offline: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
+LASTING = ("amount_ratio", "first_seen")  # kinds of features that need a user's whole history
+
+
+def parity_report(
+    online: pd.DataFrame, offline: pd.DataFrame, features: Sequence[str], transactions: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """One row a feature: rows compared, mismatches, nulls on one side only, and the worst example of a mismatch.
 
-    Both frames are indexed by transaction_id; a transaction on one side only is an error, not a mismatch.
+    The frames share their index, transaction_id as a rule; a row on one side only is an error, not a mismatch. With
+    `transactions` (integer units, the same index), the column `transaction` holds the worst example's transaction.
 
     Raises:
         ValueError: when the two frames do not hold the same transactions.
@@ -20,13 +34,20 @@ def parity_report(online: pd.DataFrame, offline: pd.DataFrame, features: Sequenc
     if len(missing):
         raise ValueError(f"{len(missing)} transactions are on one side only, such as transaction_id={missing[0]}")
     offline = offline.loc[online.index]
-    return pd.DataFrame([_compare(name, online[name], offline[name]) for name in features])
+    rows = [_compare(name, online[name], offline[name]) for name in features]
+    worst = pd.Series([row["worst_transaction"] for row in rows], dtype=object)  # whole numbers, or None
+    report = pd.DataFrame(rows).assign(worst_transaction=worst)
+    if transactions is not None:
+        found = [None if i is None else next(transactions_of(transactions.loc[[i]])) for i in worst]
+        report["transaction"] = pd.Series(found, dtype=object)
+    return report
 
 
 def _compare(name: str, online: pd.Series, offline: pd.Series) -> dict[str, object]:
     left, right = online.to_numpy(float), offline.to_numpy(float)
-    one_null = np.isnan(left) != np.isnan(right)
-    differs = one_null | ~((left == right) | (np.isnan(left) & np.isnan(right)))
+    left_null, right_null = np.isnan(left), np.isnan(right)
+    one_null = left_null != right_null
+    differs = (left.view(np.int64) != right.view(np.int64)) & ~(left_null & right_null)
     row: dict[str, object] = {
         "feature": name,
         "rows": len(left),
@@ -41,3 +62,125 @@ def _compare(name: str, online: pd.Series, offline: pd.Series) -> dict[str, obje
         worst = int(np.argmax(np.where(differs, gap, -1.0)))
         row |= {"worst_transaction": online.index[worst], "online": left[worst], "offline": right[worst]}
     return row
+
+
+@dataclass
+class _Followed:
+    """One user's arrivals, what was emitted for each, how many are compared, whether they reach back to the first."""
+
+    rows: list[Transaction] = field(default_factory=list)
+    emitted: list[tuple[float, ...] | None] = field(default_factory=list)
+    compared: int = 0
+    whole: bool = True
+
+    def drop_before(self, retention_us: int) -> int:
+        """How many transactions were dropped, older than the retention as of the latest one."""
+        horizon = max(row.event_time_us for row in self.rows) - retention_us
+        kept = [place for place, row in enumerate(self.rows) if row.event_time_us > horizon]
+        dropped = len(self.rows) - len(kept)
+        if dropped:
+            self.rows, self.emitted = [self.rows[i] for i in kept], [self.emitted[i] for i in kept]
+            self.compared, self.whole = len(kept), False
+        return dropped
+
+
+class ParitySampler:
+    """A live check: features as they were emitted for a sample of users, against the offline frame over their log.
+
+    Give `record` each transaction with what `update` said, and call `check` now and then; `rows` and `mismatches` count
+    what was compared, for monitoring. A log must reach back as far as the state that answered: users whom `state`
+    does not know yet are followed from their first transaction on; those whom it knows, from what it retains of them.
+    That determines their windows, but not whether a device is new or what they usually spend, so these features of
+    theirs are left out. Windows over another key, and fraud rates, are left out for all.
+
+    A check leaves at most `max_rows` transactions: the longest logs lose what has left the retention, and are from then
+    on treated like those of known users; if that is not enough, whole users are let go. One sampler watches one state:
+    where that is replaced, by a snapshot say, begin another.
+    """
+
+    def __init__(
+        self,
+        state: OnlineFeatures,
+        daily: Mapping[str, DailyTable] | None = None,
+        share: float = 0.01,
+        max_rows: int = 100_000,
+    ) -> None:
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share!r} is not a share of users (above 0, at most 1)")
+        if max_rows < 1:
+            raise ValueError(f"max_rows={max_rows!r} should be at least 1")
+        self.spec = state.spec
+        self.rows = self.mismatches = self.users_let_go = 0
+        self._daily, self._share, self._max_rows = daily, share, max_rows
+        self._users: dict[int, _Followed] = {}
+        self._let_go: set[int] = set()
+        for user_id in filter(self.samples, state.users):
+            rows = state.retained(user_id)
+            self._users[user_id] = _Followed(rows, [None] * len(rows), len(rows), whole=False)
+        self.kept = sum(len(user.rows) for user in self._users.values())
+
+    def samples(self, user_id: int) -> bool:
+        """Whether the user belongs to the sample: the same for every sampler of that share."""
+        return user_id * 2_654_435_761 % 2**32 < self._share * 2**32  # Knuth's multiplicative hash
+
+    def record(self, transaction: Transaction, emitted: tuple[float, ...] | None) -> None:
+        """Note a transaction, in order of arrival, and what `update` said of it; a full log is checked at once."""
+        user_id = transaction.user_id
+        if user_id in self._let_go or not self.samples(user_id):
+            return
+        user = self._users.setdefault(user_id, _Followed())
+        user.rows.append(transaction)
+        user.emitted.append(emitted)
+        self.kept += 1
+        if self.kept > 2 * self._max_rows:
+            self.check()
+
+    def check(self) -> pd.DataFrame:
+        """The parity report over what was recorded since the last check; it adds to `rows` and `mismatches`.
+
+        A row `duplicate` compares whether a transaction was taken for a repeat.
+        """
+        users = list(self._users.values())
+        frame = pd.DataFrame([row for user in users for row in user.rows], columns=list(Transaction._fields))
+        nothing = (np.nan,) * len(self.spec.names)
+        emitted = [answer for user in users for answer in user.emitted]
+        online = pd.DataFrame([answer or nothing for answer in emitted], columns=list(self.spec.names), dtype=float)
+        online["duplicate"] = [answer is None for answer in emitted]
+        offline = offline_features(frame, self.spec, self._daily)
+        fresh = np.array([place >= user.compared for user in users for place in range(len(user.rows))], dtype=bool)
+        whole = np.array([user.whole for user in users for _ in user.rows], dtype=bool)
+        lasting = [f.name for f in self.spec.features if isinstance(f, State) and f.kind in LASTING]
+        usual = [f.name for f in self.spec.features if _is_the_users(f) and f.name not in lasting]
+        report = pd.concat(
+            [
+                parity_report(online[chosen], offline[chosen], names, frame)
+                for chosen, names in ((fresh, [*usual, "duplicate"]), (fresh & whole, lasting))
+            ],
+            ignore_index=True,
+        )
+        self.rows += int(fresh.sum())
+        self.mismatches += int(report["mismatches"].sum())
+        for user in users:
+            user.compared = len(user.rows)
+        self._shrink()
+        return report
+
+    def _shrink(self) -> None:
+        """Drop what has left the retention from the longest logs, then whole users, until `max_rows` are left."""
+        retention_us = key_plan(self.spec, "user_id").retention_us
+        longest_first = sorted(self._users, key=lambda user_id: len(self._users[user_id].rows), reverse=True)
+        for user_id in longest_first:
+            if self.kept <= self._max_rows:
+                return
+            self.kept -= self._users[user_id].drop_before(retention_us)
+        for user_id in longest_first:
+            if self.kept <= self._max_rows:
+                return
+            self.kept -= len(self._users.pop(user_id).rows)
+            self._let_go.add(user_id)
+            self.users_let_go += 1
+
+
+def _is_the_users(feature: Feature) -> bool:
+    """Whether the user's own transactions, and no labels, say all about the feature."""
+    return not isinstance(feature, Window) or (feature.key == "user_id" and feature.aggregate != "fraud_rate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise, starmap
 from typing import Any
 
 from capstone_utils.features.plan import KeyPlan
@@ -71,6 +72,15 @@ class UserState(WindowState):
         """Work out anew what follows from the transactions that are kept."""
         super().settle()
         self.time_of = dict(zip(self.ids, self.times, strict=True))
+
+    def retained(self, user_id: int, columns: Sequence[str]) -> list[Transaction]:
+        """The transactions that are kept, in event-time order; a text not among `columns`, the windows', is empty."""
+        texts = {"location": [""] * len(self.ids), "merchant": [""] * len(self.ids), "device": [""] * len(self.ids)}
+        texts["location"][-1:] = [self.last_location] * min(1, len(self.ids))
+        texts |= dict(zip(columns, self.texts, strict=True))
+        cents = [after - before for before, after in pairwise(self.prefix_cents)]
+        users = [user_id] * len(self.ids)
+        return list(starmap(Transaction, zip(self.ids, users, cents, self.times, *texts.values(), strict=True)))
 
     def to_list(self) -> list[Any]:
         """What is remembered, as plain values for JSON."""

@@ -18,7 +18,7 @@ class UserStore:
     """User states by user_id. At most `awake_users` of them are objects; the one that paid longest ago is packed first.
 
     On the simulated stream a packed user of the full set takes about 800 bytes, the dictionary's entry included (a test
-    holds it below IDLE_USER_BYTES), and an awake one 8 kB. A state has an upper size: some 700 bytes, packed 70, for
+    holds it below IDLE_USER_BYTES), and an awake one 7 kB. A state has an upper size: some 700 bytes, packed 70, for
     each of at most `max_events` transactions. Packing one user and waking another takes some 40 us together.
     """
 

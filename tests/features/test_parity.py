@@ -132,6 +132,12 @@ def test_a_fraud_rate_is_over_what_labels_had_time_for():
     assert list(offline) == [-1 if math.isnan(value) else value for value in made] == [-1, -1, 1, 1 / 3, 0]
 
 
+def test_no_transactions_have_no_features():
+    empty = offline_features(as_frame([]), SPEC, DAILY)
+    assert list(empty) == [*SPEC.names, "duplicate"]
+    assert len(empty) == 0
+
+
 def test_one_user_with_100_000_transactions_in_the_window():
     generator = np.random.default_rng(5)
     n = 100_000
@@ -157,8 +163,3 @@ def test_one_user_with_100_000_transactions_in_the_window():
         naive.kept["user_id", 1] = naive.accepted[1] = log[:place]
         expected = [naive.value(feature, log[place]) for feature in SPEC.features]
         np.testing.assert_array_equal(made[place], np.array(expected, dtype=float))
-
-
-def naive_features(log):
-    naive = Naive(SPEC, DAILY)
-    return [naive.update(transaction) for transaction in log]

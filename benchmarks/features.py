@@ -138,7 +138,7 @@ def main() -> None:
         ratio = f"{rates[LIKE.get(name, 'online')] / figure:.2f} x" if name in OTHERS else ""
         print(f"{name:30}{figure:12,.0f}{ratio:>14}{agrees:>10}{got:10,}{goal}")
     print(
-        "All but ours: in order only, nothing late, nothing twice. deque and bytewax count the whole window each time."
+        "The others get nothing late or twice to cope with; deque and bytewax's map count the whole window each time."
     )
     for name, size in sizes.items():
         print(f"{'bytes a user, ' + name:42}{size:8,.0f}")

@@ -163,7 +163,7 @@ def main() -> None:
     print(table.to_string(index=False))
     ties = [int(transactions.duplicated([key, "event_time_us"]).sum()) for key in ("user_id", "merchant")]
     print(
-        f"\n{ties[0]} transactions are of one second with an earlier one of their customer, {ties[1]} of their terminal."
+        f"\n{ties[0]} transactions share a second with an earlier one of their customer, {ties[1]} of their terminal."
         "\nEach sees those before it in the file's order, here and in pandas; the handbook's own sort is not stable."
         "\nIt adds amounts as floats, we add cents: its means may differ from ours in their last bits."
     )

@@ -4,12 +4,14 @@ import re
 import shlex
 from string import Template
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import functions
 
 from capstone_utils.features.daily import write_daily
+from capstone_utils.features.online import OnlineFeatures
 from capstone_utils.features.spark.batch import InvalidHistory, batch_features
 from capstone_utils.features.spark.job import main
 from capstone_utils.features.spec import SPEC
@@ -61,6 +63,16 @@ def test_a_missing_feature_is_nan_and_never_null(spark, parquet, expected):
     nulls_then_nans = list(features.select(*counted).first())
     assert nulls_then_nans == [0] * len(SPEC.names) + expected[list(SPEC.names)].isna().sum().tolist()
     assert expected["merchant_risk"].isna().sum() > expected["duplicate"].sum()
+
+
+def test_where_no_arrival_is_known_the_order_may_be_the_transaction_s_own_time(spark, history):
+    order = ["event_time_us", "transaction_id"]
+    once = history.drop_duplicates("transaction_id")
+    found = batch_features(spark.createDataFrame(once), order, SPEC, DAILY).toPandas().sort_values(order)
+    online = OnlineFeatures(SPEC, DAILY)
+    in_time = once.sort_values(order)[list(Transaction._fields)]
+    right = [online.update(Transaction._make(row)) for row in in_time.itertuples(index=False, name=None)]
+    np.testing.assert_array_equal(found[list(SPEC.names)], right)
 
 
 @pytest.mark.parametrize(

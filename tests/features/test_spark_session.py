@@ -16,10 +16,12 @@ PARENT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from capstone_utils.features.spark.batch import batch_features
 from capstone_utils.features.spark.session import open_spark
+from capstone_utils.transaction import Transaction
 with open_spark(Path(sys.argv[2]), Path(sys.argv[3])) as spark:
-    from capstone_utils.features.spark.batch import batch_features
-    print(spark.range(2).mapInArrow(lambda batches: batches, "id long").count(), flush=True)
+    paid = [Transaction(number, 7, 500, 10**15, "NY", "Amazon", "mobile") for number in range(2)]
+    print(batch_features(spark.createDataFrame(paid), ["transaction_id"]).collect()[1].transaction_count, flush=True)
     time.sleep(600)
 """
 
@@ -75,7 +77,7 @@ def test_spark_listens_to_this_machine_alone_and_ends_when_its_parent_is_killed(
     command = [sys.executable, "-c", PARENT, str(ROOT), str(tmp_path), str(Settings.from_environment().cache_dir)]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
         try:
-            assert parent.stdout.readline() == "2\n"
+            assert parent.stdout.readline() == "2.0\n"
             children = psutil.Process(parent.pid).children(recursive=True)
             assert len(children) >= 3  # the JVM, and the Python daemon with its workers
             open_at = {

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.broadcast import Broadcast
 from pyspark.sql import DataFrame
-from pyspark.sql.types import BooleanType, DoubleType, LongType, StructField, StructType
+from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType
 
 from capstone_utils.features.daily import DailyTable
 from capstone_utils.features.online import OnlineFeatures
@@ -41,11 +41,10 @@ def batch_features(
     check_keys(spec)
     _check(dict(history.dtypes), order)
     tables = history.sparkSession.sparkContext.broadcast(dict(daily or {}))
-    fields = [StructField("transaction_id", LongType())]
-    fields += [StructField(name, history.schema[name].dataType) for name in order]
+    fields = [StructField(name, history.schema[name].dataType) for name in _place(order)]
     fields += [StructField(name, DoubleType()) for name in spec.names]
     fields += [StructField(DUPLICATE, BooleanType())]
-    by_user = history.select(*Transaction._fields, *order).repartition("user_id")
+    by_user = history.select(*dict.fromkeys((*Transaction._fields, *order))).repartition("user_id")
     in_order = by_user.sortWithinPartitions("user_id", *order)
     return in_order.mapInArrow(_Walk(tuple(order), spec, tables), StructType(fields))
 
@@ -90,13 +89,18 @@ class _Walk:
             yield self._answer(batch, rows)
 
     def _answer(self, batch: pa.RecordBatch, rows: list[tuple[float, ...] | None]) -> pa.RecordBatch:
-        names = ("transaction_id", *self._order)
+        names = _place(self._order)
         missing = (np.nan,) * len(self._spec.names)
         values = np.array([missing if row is None else row for row in rows]).reshape(len(rows), len(missing))
         columns = [batch.column(name) for name in names]
         columns += [pa.array(column) for column in values.T]  # made from numpy, a NaN stays one: no null
         columns += [pa.array([row is None for row in rows])]
         return pa.RecordBatch.from_arrays(columns, names=[*names, *self._spec.names, DUPLICATE])
+
+
+def _place(order: Sequence[str]) -> list[str]:
+    """The columns by which a row of features is known; `order` may name a transaction's own fields, too."""
+    return list(dict.fromkeys(("transaction_id", *order)))
 
 
 def _columns(batch: pa.RecordBatch, names: Sequence[str]) -> list[list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,9 +41,11 @@ def spark_java() -> Path:
 
 @pytest.fixture(scope="session")
 def spark(spark_java: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A real Spark session with Kafka's connector."""
+    """A real Spark session with Kafka's connector, after which Ctrl-C does what it did before."""
+    interrupt = signal.getsignal(signal.SIGINT)
     with open_spark(tmp_path_factory.mktemp("spark"), Settings.from_environment().cache_dir) as session:
         yield session
+    assert signal.getsignal(signal.SIGINT) is interrupt
 
 
 @pytest.fixture(scope="session")

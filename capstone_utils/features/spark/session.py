@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,9 +62,10 @@ def open_spark(directory: Path, cache_dir: Path, cores: int = 2) -> Iterator[Spa
         JavaNotFound, JarError: when what it runs on is missing.
         SparkError: when Spark does not start (with the end of its log), or when this process has a session already.
     """
+    java = find_spark_java()
     if SparkContext._gateway is not None:
         raise SparkError("this process has a Spark session already; close that one, or restart the kernel, first")
-    java, jars = find_spark_java(), fetch_jars(LOCK, cache_dir)
+    jars = fetch_jars(LOCK, cache_dir)
     directory.mkdir(parents=True, exist_ok=True)
     conf = SparkConf(loadDefaults=False).setAll(list(_configuration(directory, jars, cores).items()))
     with _jvm(conf, java, directory / "spark.log") as gateway:
@@ -92,6 +95,7 @@ def _configuration(directory: Path, jars: list[Path], cores: int) -> dict[str, s
 @contextlib.contextmanager
 def _jvm(conf: SparkConf, java: Path, log: Path) -> Iterator[ClientServer]:
     """Spark's JVM, which logs to a file instead of to the notebook."""
+    interrupt = signal.getsignal(signal.SIGINT)
     home = {"JAVA_HOME": str(java.resolve().parent.parent), "SPARK_HOME": str(Path(pyspark.__file__).parent)}
     with log.open("wb") as output, _environment(home):
         try:
@@ -103,6 +107,8 @@ def _jvm(conf: SparkConf, java: Path, log: Path) -> Iterator[ClientServer]:
         yield gateway
     finally:
         SparkContext._gateway = SparkContext._jvm = None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupt)  # Spark's handler would ask the JVM, which has gone
         gateway.shutdown()
         gateway.proc.stdin.close()
         try:

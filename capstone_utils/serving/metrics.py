@@ -34,10 +34,14 @@ class ServiceMetrics:
         self.duplicates = counter("duplicate_transactions", "Payments whose transaction_id had been scored before")
         self.late = counter("late_transactions", "Payments older than their customer's latest one")
         self.without_batch = counter("missing_batch_features", "Payments scored without a batch feature", "feature")
+        self.parity_rows = counter("feature_parity_rows", "Payments whose features were recomputed offline")
+        self.parity_mismatches = counter("feature_parity_mismatches", "Features that differed then", "feature")
         self.latency = histogram("prediction_latency_seconds", "From the request to its answer", LATENCY_BOUNDS)
         self.probability = histogram("fraud_probability", "What the model answered", PROBABILITY_BOUNDS)
-        for kind in (REFUSED, FAILED):
-            self.errors.labels(kind)  # a counter that is there from the start reads as zero, not as missing
+        for kind in (REFUSED, FAILED):  # a counter that is there from the start reads as zero, not as missing
+            self.errors.labels(kind)
+        for feature in (*SPEC.names, "duplicate"):
+            self.parity_mismatches.labels(feature)
 
     def answered(self, probability: float, fraud: bool, seconds: float) -> None:
         """Count one prediction and what it took."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Scorer:
         self.models = models
         self.daily = dict(daily or {})
         self.online = OnlineFeatures(spec, self.daily)
+        self.watch: Callable[[Transaction, tuple[float, ...] | None], None] | None = None  # is told what was made
         self._answers: OrderedDict[tuple[int, int], tuple[float, bool]] = OrderedDict()
 
     def warm_up(self, history: Iterable[Transaction]) -> int:
@@ -53,6 +54,9 @@ class Scorer:
     def score_many(self, transactions: Sequence[Transaction]) -> list[Decision | None]:
         """The decisions on payments in the order of arrival: features one by one, the model once for all of them."""
         made = [self.online.update(transaction) for transaction in transactions]
+        if self.watch is not None:
+            for transaction, features in zip(transactions, made, strict=True):
+                self.watch(transaction, features)
         fresh = [features for features in made if features is not None]
         scores = iter(self.models.score.booster.inplace_predict(np.array(fresh)).tolist() if fresh else ())
         return [

@@ -11,13 +11,13 @@ from dataclasses import replace
 from types import FrameType, TracebackType
 
 import uvicorn
-from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from capstone_utils.features.daily import read_daily
 from capstone_utils.features.enriched import read_enriched, transactions_in
 from capstone_utils.serving.app import create_app
 from capstone_utils.serving.metrics import ServiceMetrics
+from capstone_utils.serving.parity_watch import ParityWatch
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.store import InvalidModel, load_models
 from capstone_utils.settings import Settings
@@ -35,8 +35,9 @@ _running: list[Service] = []
 class Service:
     """A running service. It stops with `stop()`, at the end of its `with` block, and with the process."""
 
-    def __init__(self, settings: Settings, app: FastAPI, metrics: ServiceMetrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, settings: Settings, scorer: Scorer) -> None:
+        self.metrics = metrics = ServiceMetrics()
+        self.app = app = create_app(scorer, metrics)
         api, self._port = _listen(settings.host, settings.api_port, "CAPSTONE_API_PORT")
         try:
             probe, metrics_port = _listen(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT")
@@ -47,6 +48,7 @@ class Service:
         except BaseException:
             api.close()
             raise
+        self._parity = ParityWatch(scorer, metrics)
         self.settings = replace(settings, api_port=self._port, metrics_port=self._metrics_server.server_port)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
@@ -70,6 +72,7 @@ class Service:
         """Answer what is under way, then stop; does nothing when it has stopped already."""
         self._server.should_exit = True
         self._thread.join()
+        self._parity.stop()
         self._metrics_server.shutdown()
         self._metrics_server.server_close()
         self._metrics_thread.join()
@@ -94,8 +97,7 @@ def start_service(settings: Settings, scorer: Scorer) -> Service:
     for earlier in list(_running):
         if earlier.settings.api_port == settings.api_port or earlier.settings.metrics_port == settings.metrics_port:
             earlier.stop()
-    metrics = ServiceMetrics()
-    service = Service(settings, create_app(scorer, metrics), metrics)
+    service = Service(settings, scorer)
     _running.append(service)
     deadline = time.monotonic() + START_SECONDS
     while not service.running():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,10 +33,11 @@ class ToyService(Collector):
     fraud_share: float = 0.01
     error_share: float = 0.001
     latency_seconds: float = 0.02
+    skew_share: float = 0.0
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
     address: str = ""
-    _counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("requests", "frauds", "errors"), 0))
+    _counts: Counter[str] = field(default_factory=Counter)
     _latencies: np.ndarray = field(default_factory=lambda: np.zeros(len(LATENCY_BOUNDS) + 1))
     _scores: np.ndarray = field(default_factory=lambda: np.zeros(len(PROBABILITY_BOUNDS) + 1))
     _seen_at: float = field(default_factory=time.monotonic)
@@ -53,6 +55,10 @@ class ToyService(Collector):
         errors = CounterMetricFamily("request_errors", "Failed", labels=["kind"])
         errors.add_metric(["failed"], self._counts["errors"])
         yield errors
+        yield CounterMetricFamily("feature_parity_rows", "Recomputed", value=self._counts["requests"])
+        skewed = CounterMetricFamily("feature_parity_mismatches", "Differed", labels=["feature"])
+        skewed.add_metric(["amount"], self._counts["skewed"])
+        yield skewed
         yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS)
         yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS)
 
@@ -69,6 +75,7 @@ class ToyService(Collector):
         self._counts["requests"] += requests
         self._counts["frauds"] += int(fraud.sum())
         self._counts["errors"] += int(self._generator.binomial(requests, self.error_share))
+        self._counts["skewed"] += int(self._generator.binomial(requests, self.skew_share))
         self._latencies += np.bincount(np.searchsorted(LATENCY_BOUNDS, latency), minlength=len(self._latencies))
         self._scores += np.bincount(np.searchsorted(PROBABILITY_BOUNDS, scores), minlength=len(self._scores))
 

@@ -21,6 +21,7 @@ from capstone_utils.monitoring.alerts import (
 
 JOB = "fastapi_metrics"
 CAUSES = {
+    "FeatureSkew": {"skew_share": 0.02},
     "FraudRateHigh": {"fraud_share": 0.12},
     "LatencyHigh": {"latency_seconds": 0.4, "requests_per_second": 5.0},  # a service that is stuck answers few
     "ErrorRateHigh": {"error_share": 0.1},

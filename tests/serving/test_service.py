@@ -16,6 +16,8 @@ from capstone_utils.features.enriched import enrich, write_enriched
 from capstone_utils.features.offline import offline_features
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.serving.metrics import ServiceMetrics
+from capstone_utils.serving.parity_watch import ParityWatch
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import Service, ServiceError, load_scorer, start_service
 from capstone_utils.serving.store import save_models
@@ -210,3 +212,27 @@ def test_a_service_goes_on_where_the_history_ended(models, daily, stream, tmp_pa
     expected = offline_features(stream.transactions, SPEC, daily).iloc[-1]
     decision = load_scorer(settings).score(last)
     np.testing.assert_array_equal(list(decision.features.values()), expected[list(SPEC.names)].to_numpy(float))
+
+
+def test_features_are_recomputed_while_the_service_runs_and_a_skewed_state_shows(scorer, stream):
+    payments = list(transactions_of(stream.transactions.head(60)))
+    metrics = ServiceMetrics()
+    scorer.warm_up(payments[:20])
+    watch = ParityWatch(scorer, metrics, share=1.0, every_seconds=0.01)
+    scorer.score_many(payments[20:40])
+    watch.stop()
+    assert parity(metrics, "feature_parity_rows") == {"": 20}
+    assert set(parity(metrics, "feature_parity_mismatches").values()) == {0}
+
+    watch = ParityWatch(scorer, metrics, share=1.0, every_seconds=0.01)
+    update = scorer.online.update
+    scorer.online.update = lambda transaction: tuple(value + 1 for value in update(transaction))
+    scorer.score_many(payments[40:])
+    watch.stop()
+    skewed = parity(metrics, "feature_parity_mismatches")
+    assert skewed["amount"] == skewed["transaction_count_24h"] == 20
+
+
+def parity(metrics, name):
+    counter = next(each for each in metrics.registry.collect() if each.name == name)
+    return {s.labels.get("feature", ""): s.value for s in counter.samples if s.name.endswith("_total")}

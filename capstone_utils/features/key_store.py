@@ -42,8 +42,6 @@ class KeyStore:
 
     def to_list(self) -> list[Any]:
         """All states as plain values for JSON: pairs of key and content."""
-        for state in self.states.values():
-            state.trim(self.plan)
         return [[key, state.to_list()] for key, state in self.states.items()]
 
     def fill(self, kept: list[Any]) -> None:

@@ -101,6 +101,14 @@ def test_a_late_transaction_sees_its_own_window_and_too_late_a_one_sees_none():
     assert answers(BRIEF, [pay(1, 3600), pay(2, 900), pay(3, 1000), pay(4, 3601)]) == [1, 1, 2, 2]
 
 
+#   0              299 300  310 s     a and b with a tablet, c and d with a mobile; arrival in the order of the letters
+#   |---------------|--|-----|
+#   a               d  c     b        at c, a is exactly 300 s old and b is yet to come; at d, a is in
+def test_a_late_transaction_counts_what_was_in_use_by_its_own_time():
+    log = [pay(1, 0, device="tablet"), pay(2, 310, device="tablet"), pay(3, 300), pay(4, 299)]
+    assert answers(BRIEF, log, "unique_devices") == [1, 1, 1, 2]
+
+
 #   0                3899 3900 s              retention: window 300 s and lateness 3600 s
 #   |-----------------|---|
 #   a                 b   c                   a again after b: known; after c: forgotten, and too late as well

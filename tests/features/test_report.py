@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from capstone_utils.course.figures.features import draw_parity
 from capstone_utils.features.online import OnlineFeatures
 from capstone_utils.features.parity import ParitySampler, parity_report
-from capstone_utils.features.spec import SECOND_US, SPEC
+from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec, State, Window
 from capstone_utils.transaction import MAX_ID, Transaction
 from tests.features.streams import DAILY, START_US, as_frame, logs
 
@@ -73,6 +73,26 @@ def test_the_sampler_finds_no_difference_from_any_start_in_any_memory(log, data)
     sampler.check()
     assert sampler.mismatches == 0
     assert sampler.users_let_go or sampler.rows == len(log) - start
+
+
+def test_the_sampler_goes_on_with_windows_when_older_transactions_are_dropped():
+    online = OnlineFeatures(SPEC, DAILY)
+    sampler = ParitySampler(online, DAILY, share=1.0, max_rows=8)
+    for number in range(100):
+        transaction = pay(number, number * 6 * 3600)  # five within the retention of 25 hours
+        sampler.record(transaction, online.update(transaction))
+        rows = sampler.check().set_index("feature")["rows"]
+    assert (sampler.rows, sampler.mismatches, sampler.users_let_go) == (100, 0, 0)
+    assert (rows["transaction_count_24h"], rows["is_new_device"]) == (1, 0)
+
+
+def test_the_sampler_knows_where_a_user_was_last_even_when_no_window_asks():
+    spec = FeatureSpec((State("speed_kmh", "speed_kmh"), Window("count", "count", "amount_cents", 60)))
+    online = OnlineFeatures(spec)
+    online.update(pay(1, 0))
+    sampler = ParitySampler(online, share=1.0)
+    sampler.record(pay(2, 30), online.update(pay(2, 30)))
+    assert sampler.check().set_index("feature").loc["speed_kmh", ["rows", "mismatches"]].tolist() == [1, 0]
 
 
 def test_the_sampler_finds_what_was_emitted_wrongly():

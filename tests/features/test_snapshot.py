@@ -63,6 +63,16 @@ def test_a_user_who_travels_as_bytes_after_each_transaction_has_the_same_feature
     assert answers == feed(still, log)
 
 
+def test_a_user_can_be_taken_back_to_an_earlier_moment():
+    online = OnlineFeatures(SPEC, DAILY)
+    first, second = as_log([(1, 100, 60, "NY", "Amazon", "mobile", 1)] * 2)
+    feed(online, [first])
+    before = online.user_to_bytes(1)
+    answer = feed(online, [second])
+    online.user_from_bytes(1, before)
+    assert feed(online, [second]) == answer
+
+
 @pytest.fixture(scope="module")
 def snapshot():
     online = OnlineFeatures(BRIEF)

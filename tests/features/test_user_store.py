@@ -8,7 +8,7 @@ from capstone_utils.features.spec import BRIEF, SECOND_US, SPEC, FeatureSpec, Wi
 from capstone_utils.features.user_store import IDLE_USER_BYTES
 from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
 from capstone_utils.transaction import Transaction
-from tests.features.streams import START_US
+from tests.features.streams import DAILY, START_US
 
 FEW = replace(SPEC, max_events=100, max_values=10)
 
@@ -43,6 +43,26 @@ def test_each_user_is_there_once_awake_or_packed():
     assert 3 not in online.users
     online.users.clear()
     assert len(online.users) == 0
+
+
+def test_the_user_who_paid_longest_ago_is_packed_first():
+    online = OnlineFeatures(BRIEF, awake_users=2)
+    for number, user in enumerate([1, 2, 1, 3]):
+        online.update(pay(number, number, user))
+    assert list(online.users) == [2, 1, 3]  # packed ones first
+
+
+def test_peek_makes_no_state():
+    online = OnlineFeatures(SPEC)
+    assert online.peek(pay(1, 0)) is not None
+    assert len(online.users) == 0
+
+
+def test_missing_and_stale_batch_values_are_counted():
+    online = OnlineFeatures(SPEC, DAILY)  # the profile begins a day later than the merchants' risk
+    for number, day in enumerate([0, 1, 3, 4]):
+        online.update(pay(number, day * 86_400))
+    assert online.missing_daily == 1 + 0 + 0 + 2
 
 
 def test_what_has_left_the_retention_is_dropped():

@@ -53,6 +53,14 @@ def predict(booster: xgb.Booster, frame: pd.DataFrame) -> np.ndarray:
     return booster.inplace_predict(frame.reindex(columns=booster.feature_names).to_numpy(float))
 
 
+def booster_scores(
+    booster: xgb.Booster, split: Split, seen: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of a trained booster for validation and test; with `seen`, all other features count as missing."""
+    validation, test = (part if seen is None else part[list(seen)] for part in (split.validation, split.test))
+    return predict(booster, validation), predict(booster, test)
+
+
 def random_scores(split: Split, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Scores drawn at random for validation and test: the floor under every figure."""
     generator = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ computes the full set on its own for every arrival; each is held against the onl
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
@@ -49,6 +50,12 @@ def offline(arrivals: pd.DataFrame, daily: Daily) -> pd.DataFrame:
 
 
 WAYS: dict[str, Callable[[pd.DataFrame, Daily], pd.DataFrame]] = {"online": online, "offline": offline}
+if importlib.util.find_spec("pyspark") is None:
+    print("pyspark is not installed: Spark's two ways are left out")
+else:
+    from benchmarks.parity_spark import spark_batch, spark_stream
+
+    WAYS |= {"spark batch": spark_batch, "spark stream": spark_stream}
 
 
 def arrivals_of(rows: int) -> tuple[pd.DataFrame, Daily]:

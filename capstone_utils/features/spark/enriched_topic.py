@@ -41,7 +41,8 @@ def read_enriched_topic(
         InvalidEnrichedMessage: for features of another spec.
         TimeoutError, TopicError, NoBroker: when the time is up, or there is no such topic, no broker.
     """
-    found: dict[tuple[int, int], dict[str, object]] = {}
+    columns = ("transaction_id", *spec.names)
+    found: dict[tuple[int, int], tuple[object, ...]] = {}
     for record in records_now(bootstrap_servers, topic, deadline_seconds):
         message = orjson.loads(record.value)
         if message["spec"] != spec.hash:
@@ -49,9 +50,10 @@ def read_enriched_topic(
                 f"{topic}, partition {record.partition}, offset {record.offset}: features of spec "
                 f"{message['spec'][:12]}, not of {spec.hash[:12]}; read it with the spec that made it"
             )
-        found.setdefault((message["source_partition"], message["source_offset"]), message)
+        source = message["source_partition"], message["source_offset"]
+        found.setdefault(source, tuple(message[name] for name in columns))
     index = pd.MultiIndex.from_tuples(found, names=SOURCE) if found else None
-    frame = pd.DataFrame(found.values(), index=index, columns=["transaction_id", *spec.names])
+    frame = pd.DataFrame(found.values(), index=index, columns=columns)
     return frame.astype(dict.fromkeys(spec.names, float)).sort_index()
 
 

@@ -20,6 +20,7 @@ from capstone_utils.features.spark.enriched_topic import enriched_message
 from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.ingestion.dead_letters import MAX_BYTES, dead_letter_headers, ensure_dead_letter_topic
 from capstone_utils.ingestion.topics import TopicError, create_topics, describe_topic
+from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
 
@@ -42,9 +43,9 @@ class StreamJob:
 
     bootstrap_servers: str
     checkpoint: str  # a directory that outlives the machine it runs on, and is this job's alone
-    transactions_topic: str = "transactions"
+    transactions_topic: str = Settings.transactions_topic
     enriched_topic: str = "transactions.enriched"
-    dead_letter_topic: str = "transactions.dead-letter"
+    dead_letter_topic: str = Settings.dead_letter_topic
     batch_messages: int = 100_000  # at most so many in one micro-batch
 
 

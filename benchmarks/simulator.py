@@ -1,14 +1,15 @@
-"""How many transactions a second does the simulator generate on one core? Whole streams, labels and truth included.
-
-Run it from the project's folder: python3 -m benchmarks.simulator
-"""
+"""How many transactions a second does the simulator generate on one core? Whole streams, labels and truth included."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+from pathlib import Path
 from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
 from capstone_utils.ingestion.simulator import SimulatorConfig, simulate
 

@@ -1,12 +1,10 @@
-"""What do a payment's features cost on Spark with two cores, in batch and in stream, against one process?
-
-Run it from the project's folder: python3 -m benchmarks.spark
-"""
+"""What do a payment's features cost on Spark with two cores, in batch and in stream, against one process?"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
 from capstone_utils.course.report import SCALING, fill_documents
 from capstone_utils.course.results import Figure, write_atomically

@@ -30,7 +30,7 @@ def test_a_jar_that_does_not_fit_says_how_much_it_needs(tiny_disk, monkeypatch):
 def test_a_set_up_without_room_says_what_it_needs(tiny_disk):
     (tiny_disk / "requirements.txt").write_text("")
     (tiny_disk / "constraints.txt").write_text("")
-    with pytest.raises(bootstrap.SetupError, match=r"has 0\.0 GB free; the set-up needs about 4 GB"):
+    with pytest.raises(bootstrap.SetupError, match=r"has 0\.0 GB free; the set-up needs about 5 GB"):
         bootstrap.ensure_environment("requirements.txt", java=False, root=tiny_disk)
 
 
@@ -41,5 +41,5 @@ def test_a_set_up_whose_disk_fills_up_meanwhile_says_so_too(tmp_path, monkeypatc
 
     monkeypatch.setattr(bootstrap, "_install_missing", full)
     (tmp_path / "constraints.txt").write_text("")
-    with pytest.raises(bootstrap.SetupError, match="the set-up needs about 4 GB"):
+    with pytest.raises(bootstrap.SetupError, match="the set-up needs about 5 GB"):
         bootstrap.ensure_environment("requirements.txt", java=False, root=tmp_path)

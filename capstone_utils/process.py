@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -71,30 +72,46 @@ def alive(pid: int) -> bool:
     return True
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to the port (0: any free one), not listening yet.
+
+    Raises:
+        OSError: when the port is taken or may not be used.
+    """
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
 def supervise(command: Sequence[str], grace_seconds: float = 10.0) -> int:
     """Run `command` until it ends or standard input closes; its exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
-    def stop_when_parent_goes() -> None:
-        os.read(0, 1)  # not sys.stdin: a thread that reads it makes the interpreter abort when the server ends first
+    def stop() -> None:
         server.terminate()
         try:
             server.wait(grace_seconds)
         except subprocess.TimeoutExpired:
             server.kill()
 
+    def stop_when_parent_goes() -> None:
+        os.read(0, 1)  # not sys.stdin: a thread that reads it makes the interpreter abort when the server ends first
+        stop()
+
     threading.Thread(target=stop_when_parent_goes, daemon=True).start()
     try:
         return server.wait()
     finally:
         if server.poll() is None:
-            server.terminate()
-            try:
-                server.wait(grace_seconds)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            stop()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,7 +26,7 @@ from capstone_utils.ingestion.storage import (
     format_once,
     in_use,
 )
-from capstone_utils.process import Child, alive
+from capstone_utils.process import Child, alive, bind
 from capstone_utils.settings import Settings
 
 LOCK = Path(__file__).with_name("kafka.lock.tsv")
@@ -165,8 +164,6 @@ def _answers(settings: Settings, port: int) -> bool:
 
 
 def _usable_port(settings: Settings) -> int:
-    if settings.kafka_port == 0:
-        return _free_port(settings.host)
     try:
         return _free_port(settings.host, settings.kafka_port)
     except OSError as error:
@@ -178,7 +175,5 @@ def _usable_port(settings: Settings) -> int:
 
 
 def _free_port(host: str, port: int = 0) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
+    with bind(host, port) as probe:
         return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ import yaml
 from capstone_utils.monitoring.alerts import ALERTS, scrape_configuration
 from capstone_utils.monitoring.binary import find_prometheus
 from capstone_utils.monitoring.client import ASK_SECONDS, PrometheusClient, PrometheusError
-from capstone_utils.process import Child, alive
+from capstone_utils.process import Child, alive, bind
 from capstone_utils.settings import Settings
 
 START_SECONDS = 30.0
@@ -165,14 +164,12 @@ def _is_ours(settings: Settings, port: int) -> bool:
 
 
 def _usable_port(settings: Settings) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.prometheus_port))
-        except OSError as error:
-            raise PrometheusError(
-                f"CAPSTONE_PROMETHEUS_PORT={settings.prometheus_port} cannot be listened on at {settings.host} "
-                f"({error.strerror}): another program holds it. Stop that program, or set CAPSTONE_PROMETHEUS_PORT to "
-                "another port (0: any free one)."
-            ) from None
-        return int(probe.getsockname()[1])
+    try:
+        with bind(settings.host, settings.prometheus_port) as probe:
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise PrometheusError(
+            f"CAPSTONE_PROMETHEUS_PORT={settings.prometheus_port} cannot be listened on at {settings.host} "
+            f"({error.strerror}): another program holds it. Stop that program, or set CAPSTONE_PROMETHEUS_PORT to "
+            "another port (0: any free one)."
+        ) from None

@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 
 from capstone_utils.features.daily import read_daily
 from capstone_utils.features.enriched import read_enriched, transactions_in
+from capstone_utils.process import bind
 from capstone_utils.serving.app import create_app
 from capstone_utils.serving.metrics import ServiceMetrics
 from capstone_utils.serving.parity_watch import ParityWatch
@@ -37,11 +38,11 @@ class Service:
 
     def __init__(self, settings: Settings, scorer: Scorer) -> None:
         self.metrics = metrics = ServiceMetrics()
-        self.app = app = create_app(scorer, metrics)
-        api, self._port = _listen(settings.host, settings.api_port, "CAPSTONE_API_PORT")
+        self.app = create_app(scorer, metrics)
+        api = _bind(settings.host, settings.api_port, "CAPSTONE_API_PORT")
         try:
-            probe, metrics_port = _listen(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT")
-            probe.close()
+            with _bind(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT") as probe:
+                metrics_port = probe.getsockname()[1]
             self._metrics_server, self._metrics_thread = start_http_server(
                 metrics_port, addr=settings.host, registry=metrics.registry
             )
@@ -49,8 +50,8 @@ class Service:
             api.close()
             raise
         self._parity = ParityWatch(scorer, metrics)
-        self.settings = replace(settings, api_port=self._port, metrics_port=self._metrics_server.server_port)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        self.settings = replace(settings, api_port=api.getsockname()[1], metrics_port=metrics_port)
+        self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="warning", lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
         self._thread.start()
 
@@ -144,19 +145,14 @@ def main() -> int:
     return 0
 
 
-def _listen(host: str, port: int, setting: str) -> tuple[socket.socket, int]:
-    # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(host: str, port: int, setting: str) -> socket.socket:
     try:
-        listener.bind((host, port))
+        return bind(host, port)
     except OSError as error:
-        listener.close()
         raise ServiceError(
             f"{setting}={port}: the service cannot listen there on {host} ({error.strerror}). Stop the program that "
             f"holds the port (another notebook's kernel?), or set {setting} to another one (0: any free one)."
         ) from None
-    return listener, int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

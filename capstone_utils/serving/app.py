@@ -57,7 +57,7 @@ def _add_predictions(app: FastAPI, metrics: ServiceMetrics) -> None:
     async def predict(body: PredictRequest) -> PredictAnswer:
         """Fraud or not, from the brief's five features."""
         began = time.perf_counter()
-        probability, fraud = app.state.scorer.predict([getattr(body, name) for name in BRIEF_FEATURES])
+        probability, fraud = app.state.scorer.judge.rule_brief([getattr(body, name) for name in BRIEF_FEATURES])
         seconds = time.perf_counter() - began
         metrics.answered(probability, fraud, seconds)
         return PredictAnswer(prediction=_verdict(fraud), fraud_probability=probability, latency=seconds)
@@ -120,7 +120,7 @@ def _add_refusals(app: FastAPI, metrics: ServiceMetrics) -> None:
 
 def _readiness(scorer: Scorer) -> Readiness:
     try:
-        scorer.predict([1.0] * len(BRIEF_FEATURES))
+        scorer.judge.rule_brief([1.0] * len(BRIEF_FEATURES))
     except Exception as error:
         raise HTTPException(503, f"the model does not answer: {error!r}") from error
     return Readiness(

@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from capstone_utils.features.daily import DailyTable
 from capstone_utils.features.online import OnlineFeatures
 from capstone_utils.features.spec import SPEC, FeatureSpec
+from capstone_utils.serving.judge import Judge, Ruling
 from capstone_utils.serving.store import Models
 from capstone_utils.transaction import Transaction
 
@@ -34,11 +33,16 @@ class Scorer:
     """The state of every customer and the models; for one thread, in the order of arrival."""
 
     def __init__(self, models: Models, daily: Mapping[str, DailyTable] | None = None, spec: FeatureSpec = SPEC) -> None:
-        self.models = models
+        self.judge = Judge(models)
         self.daily = dict(daily or {})
         self.online = OnlineFeatures(spec, self.daily)
         self.watch: Callable[[Transaction, tuple[float, ...] | None], None] | None = None  # is told what was made
-        self._answers: OrderedDict[tuple[int, int], tuple[float, bool]] = OrderedDict()
+        self._answers: OrderedDict[tuple[int, int], Ruling] = OrderedDict()
+
+    @property
+    def models(self) -> Models:
+        """What it decides with."""
+        return self.judge.models
 
     def warm_up(self, history: Iterable[Transaction]) -> int:
         """How many transactions of `history` (in order of arrival) the state has now seen, without scoring them."""
@@ -57,29 +61,25 @@ class Scorer:
         if self.watch is not None:
             for transaction, features in zip(transactions, made, strict=True):
                 self.watch(transaction, features)
-        fresh = [features for features in made if features is not None]
-        scores = iter(self.models.score.booster.inplace_predict(np.array(fresh)).tolist() if fresh else ())
+        rulings = iter(self.judge.rule([features for features in made if features is not None]))
         return [
-            self._again(transaction) if features is None else self._decide(transaction, features, next(scores))
+            self._again(transaction) if features is None else self._decide(transaction, features, next(rulings))
             for transaction, features in zip(transactions, made, strict=True)
         ]
 
-    def predict(self, features: Sequence[float]) -> tuple[float, bool]:
-        """Probability and verdict for the brief's five features, in the brief's order."""
-        model = self.models.predict
-        probability = float(model.booster.inplace_predict(np.array([features], dtype=float))[0])
-        return probability, probability >= model.threshold
-
-    def _decide(self, transaction: Transaction, features: tuple[float, ...], probability: float) -> Decision:
+    def _decide(self, transaction: Transaction, features: tuple[float, ...], ruling: Ruling) -> Decision:
         key = transaction.user_id, transaction.transaction_id
-        fraud = probability >= self.models.score.threshold
-        self._answers[key] = probability, fraud
+        self._answers[key] = ruling
         self._answers.move_to_end(key)
         if len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
         named = dict(zip(self.online.spec.names, features, strict=True))
-        return Decision(transaction.transaction_id, probability, fraud, named)
+        return Decision(transaction.transaction_id, ruling.probability, ruling.fraud, named)
 
     def _again(self, transaction: Transaction) -> Decision | None:
         answer = self._answers.get((transaction.user_id, transaction.transaction_id))
-        return None if answer is None else Decision(transaction.transaction_id, *answer, {}, duplicate=True)
+        return (
+            None
+            if answer is None
+            else Decision(transaction.transaction_id, answer.probability, answer.fraud, {}, duplicate=True)
+        )

@@ -64,7 +64,7 @@ def test_warming_up_makes_history_and_no_decisions(models, daily, payments):
 
 def test_predict_takes_the_brief_s_five_features(models, scorer):
     row = [500.5, 300.25, 5.0, 2.0, 1.0]
-    probability, fraud = scorer.predict(row)
+    probability, fraud = scorer.judge.rule_brief(row)
     assert probability == models.predict.booster.inplace_predict(np.array([row]))[0]
     assert fraud == (probability >= models.predict.threshold)
     assert len(row) == len(BRIEF_FEATURES)

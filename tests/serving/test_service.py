@@ -18,6 +18,7 @@ from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.simulator import transactions_of
 from capstone_utils.serving.metrics import ServiceMetrics
 from capstone_utils.serving.parity_watch import ParityWatch
+from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import Service, ServiceError, load_scorer, start_service
 from capstone_utils.serving.store import save_models
@@ -137,11 +138,12 @@ def test_metrics_count_what_was_answered_and_what_was_not(client, service):
 
 
 def test_a_scorer_that_breaks_answers_500_is_counted_and_is_not_ready(client, service):
-    class Broken(Scorer):
-        def predict(self, features):
+    class Broken(Judge):
+        def rule_brief(self, features):
             raise RuntimeError("no detective at home")
 
-    service.app.state.scorer = Broken(service.app.state.scorer.models)
+    scorer = service.app.state.scorer = Scorer(service.app.state.scorer.models)
+    scorer.judge = Broken(scorer.models)
     assert client.post("/predict/", json=BRIEF).status_code == 500
     assert counted(service)["request_errors_totalfailed"] == 1
     response = client.get("/readyz")

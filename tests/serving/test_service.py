@@ -16,9 +16,9 @@ from capstone_utils.features.enriched import enrich, write_enriched
 from capstone_utils.features.offline import offline_features
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.metrics import ServiceMetrics
 from capstone_utils.serving.parity_watch import ParityWatch
-from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import Service, ServiceError, load_scorer, start_service
 from capstone_utils.serving.store import save_models

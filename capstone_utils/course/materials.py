@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 
 import pandas as pd
@@ -11,15 +11,14 @@ import pandas as pd
 from capstone_utils.features.daily import daily_tables, write_daily
 from capstone_utils.features.enriched import enrich, read_enriched, write_enriched
 from capstone_utils.features.offline import offline_features
-from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
+from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.broker import Broker
 from capstone_utils.ingestion.simulator import Simulation, SimulatorConfig, simulate, transactions_of
 from capstone_utils.ingestion.stream import TransactionReader, produce
 from capstone_utils.ingestion.topics import TopicError, end_offsets, recreate_topic
-from capstone_utils.serving.evaluation import best_threshold
-from capstone_utils.serving.splits import Split, split_by_time
-from capstone_utils.serving.store import Detective, InvalidModel, Models, load_models, save_models
-from capstone_utils.serving.training import predict, train_xgboost
+from capstone_utils.serving.splits import split_by_time
+from capstone_utils.serving.store import InvalidModel, Models, load_models, save_models
+from capstone_utils.serving.training import train_models
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
 
@@ -75,12 +74,5 @@ def ensure_models(settings: Settings, enriched: pd.DataFrame) -> Models:
     except InvalidModel as reason:
         print(f"{reason}; so this notebook trains one as notebook 3 would")
     split = split_by_time(enriched)
-    score, brief = (hire(split, names) for names in (SPEC.names, BRIEF_FEATURES))
-    save_models(Models(score, brief), settings.model_dir)
+    save_models(train_models(split), settings.model_dir)
     return load_models(settings.model_dir)
-
-
-def hire(split: Split, features: Sequence[str]) -> Detective:
-    """XGBoost on these features, with the threshold at which F1 is highest on the validation weeks."""
-    booster = train_xgboost(split, features)
-    return Detective(booster, best_threshold(split.validation["is_fraud"], predict(booster, split.validation)))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from capstone_utils.features.daily import daily_tables
+from capstone_utils.features.offline import offline_features
 from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec
 from capstone_utils.ingestion.labels import labels_known_by
 from capstone_utils.transaction import Transaction
@@ -39,6 +41,12 @@ def enrich(
     frame["is_fraud"] = known["is_fraud"].astype(float).to_numpy()
     frame["label_known_at"] = known["known_at_us"].to_numpy(dtype=float) / SECOND_US
     return frame.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+def enriched_history(transactions: pd.DataFrame, labels: pd.DataFrame, spec: FeatureSpec = SPEC) -> pd.DataFrame:
+    """The enriched frame of a whole history: its batch tables, its features and the labels that had arrived."""
+    features = offline_features(transactions, spec, daily_tables(transactions, labels))
+    return enrich(transactions, features, labels, spec)
 
 
 def write_enriched(frame: pd.DataFrame, path: Path) -> None:

@@ -57,7 +57,7 @@ def _add_predictions(app: FastAPI, metrics: ServiceMetrics) -> None:
     async def predict(body: PredictRequest) -> PredictAnswer:
         """Fraud or not, from the brief's five features."""
         began = time.perf_counter()
-        probability, fraud = app.state.scorer.judge.rule_brief([getattr(body, name) for name in BRIEF_FEATURES])
+        probability, fraud, _ = app.state.scorer.judge.rule_brief([getattr(body, name) for name in BRIEF_FEATURES])
         seconds = time.perf_counter() - began
         metrics.answered(probability, fraud, seconds)
         return PredictAnswer(prediction=_verdict(fraud), fraud_probability=probability, latency=seconds)

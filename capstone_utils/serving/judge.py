@@ -11,10 +11,11 @@ from capstone_utils.serving.store import Models
 
 
 class Ruling(NamedTuple):
-    """How probable fraud is, and whether the payment is called fraud."""
+    """The model's probability of fraud, whether the payment is called fraud, and whether only the fallback says so."""
 
     probability: float
     fraud: bool
+    by_fallback: bool = False
 
 
 class Judge:
@@ -23,13 +24,18 @@ class Judge:
     def __init__(self, models: Models) -> None:
         self.models = models
 
-    def rule(self, rows: Sequence[Sequence[float]]) -> list[Ruling]:
+    def rule(self, rows: Sequence[Sequence[float]] | np.ndarray) -> list[Ruling]:
         """A ruling on each row of the full set's features, in the spec's order."""
-        if not rows:
+        if len(rows) == 0:
             return []
-        threshold = self.models.score.threshold
-        probabilities = self.models.score.booster.inplace_predict(np.array(rows)).tolist()
-        return [Ruling(probability, probability >= threshold) for probability in probabilities]
+        features, model, fallback = np.array(rows), self.models.score, self.models.fallback
+        margins = model.booster.inplace_predict(features, predict_type="margin")
+        probabilities = 1 / (1 + np.exp(-margins.astype(float)))
+        alerts = probabilities >= model.threshold
+        added = np.zeros(len(rows), dtype=bool)
+        if fallback:
+            added = ~alerts & fallback.decide(features, margins)
+        return list(map(Ruling, probabilities.tolist(), (alerts | added).tolist(), added.tolist()))
 
     def rule_brief(self, features: Sequence[float]) -> Ruling:
         """The ruling on the brief's five features, in the brief's order."""

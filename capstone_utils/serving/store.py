@@ -9,15 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import xgboost as xgb
 
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
+from capstone_utils.serving.detective import Detective
+from capstone_utils.serving.fallback import Fallback, InvalidFallback, load_fallback
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 FILES = {"score": "fraud_detection_model.json", "predict": "predict_model.json"}
+FALLBACK = "fallback.json"
 PACKAGES = ("xgboost", "numpy", "pandas", "scikit-learn")
 
 
@@ -25,24 +28,16 @@ class InvalidModel(ValueError):
     """A model directory that must not be served; the message says what is wrong with it and what to do."""
 
 
-class Detective(NamedTuple):
-    """A booster and the probability from which on it calls a payment fraud; the booster knows its features' names."""
-
-    booster: xgb.Booster
-    threshold: float
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The features in the order in which the booster takes them."""
-        return tuple(self.booster.feature_names or ())
-
-
 @dataclass(frozen=True)
 class Models:
-    """What a service needs: `score` for raw payments (the full set), `predict` for the brief's five features."""
+    """What a service needs: `score` for raw payments (the full set), `predict` for the brief's five features.
+
+    `fallback` decides on raw payments where `score` cannot be trusted to; without it, `score` always decides.
+    """
 
     score: Detective
     predict: Detective
+    fallback: Fallback | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # periods and counts, for people
     metrics: Mapping[str, float] = field(default_factory=dict)  # on the test weeks, for people and for gates
 
@@ -68,6 +63,9 @@ def save_models(models: Models, directory: Path, spec: FeatureSpec = SPEC) -> di
                 "features": list(detective.features),
                 "threshold": detective.threshold,
             }
+        if models.fallback:
+            models.fallback.save(made / FALLBACK)
+            entries["fallback"] = {"file": FALLBACK, "sha256": _sha256(made / FALLBACK)}
         manifest = {
             "format": FORMAT,
             "spec_hash": spec.hash,
@@ -99,7 +97,8 @@ def load_models(directory: Path, spec: FeatureSpec = SPEC) -> Models:
             f"makes those of spec {spec.hash[:12]}; train it again (notebook 3)"
         )
     found = {role: _load(directory, manifest["models"][role]) for role in FILES}
-    models = Models(**found, training=manifest["training"], metrics=manifest["metrics"])
+    fallback = _load_fallback(directory, manifest["models"].get("fallback"))
+    models = Models(**found, fallback=fallback, training=manifest["training"], metrics=manifest["metrics"])
     _check_features(models, spec)
     return models
 
@@ -120,7 +119,15 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def _load(directory: Path, entry: Mapping[str, Any]) -> Detective:
+def _load_fallback(directory: Path, entry: Mapping[str, Any] | None) -> Fallback | None:
+    try:
+        return load_fallback(_verified(directory, entry)) if entry else None
+    except InvalidFallback as error:
+        raise InvalidModel(f"{error}; train the model again (notebook 3)") from None
+
+
+def _verified(directory: Path, entry: Mapping[str, Any]) -> Path:
+    """The path of a file that is the one which the manifest names."""
     path = directory / entry["file"]
     if not path.exists():
         raise InvalidModel(f"{path} is missing, though the manifest names it; train the model again (notebook 3)")
@@ -130,6 +137,11 @@ def _load(directory: Path, entry: Mapping[str, Any]) -> Detective:
             f"{path} has the SHA-256 {found[:12]}..., its manifest says {entry['sha256'][:12]}...: it was changed "
             "after its export. Train the model again (notebook 3)"
         )
+    return path
+
+
+def _load(directory: Path, entry: Mapping[str, Any]) -> Detective:
+    path = _verified(directory, entry)
     booster = xgb.Booster(model_file=path)
     if booster.feature_names != entry["features"]:
         raise InvalidModel(f"{path} takes the features {booster.feature_names}, its manifest says {entry['features']}")
@@ -142,6 +154,9 @@ def _check_features(models: Models, spec: FeatureSpec) -> None:
         found = getattr(models, role).features
         if found != tuple(wanted):
             raise InvalidModel(f"the model {role!r} takes the features {list(found)}, not {list(wanted)} in this order")
+    if models.fallback and models.fallback.surprise.features != tuple(spec.names):
+        found = models.fallback.surprise.features
+        raise InvalidModel(f"the fallback takes the features {list(found)}, not {list(spec.names)} in this order")
 
 
 def _sha256(path: Path) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost as xgb
 
 from capstone_utils.features.daily import DailyTable, daily_tables
+from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
 from capstone_utils.ingestion.simulator import Simulation, SimulatorConfig, simulate
+from capstone_utils.serving.detective import Detective
 from capstone_utils.serving.scorer import Scorer
-from capstone_utils.serving.store import Detective, Models
+from capstone_utils.serving.splits import Split, split_by_time
+from capstone_utils.serving.store import Models
+from capstone_utils.serving.training import train_models
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +43,30 @@ def detective(features, fraud: np.ndarray, names: tuple[str, ...]) -> Detective:
     """A booster of a few rounds on these features."""
     data = xgb.DMatrix(features[list(names)], label=fraud, feature_names=list(names))
     return Detective(xgb.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, 12), 0.3)
+
+
+@pytest.fixture(scope="session")
+def world() -> Simulation:
+    """Nine weeks of a thousand customers: enough to train and to judge on."""
+    return simulate(SimulatorConfig(seed=5, customers=1000, days=64))
+
+
+@pytest.fixture(scope="session")
+def enriched(world: Simulation) -> pd.DataFrame:
+    """The world's payments with features and the labels that had arrived."""
+    return enriched_history(world.transactions, world.labels)
+
+
+@pytest.fixture(scope="session")
+def split(enriched: pd.DataFrame) -> Split:
+    """Its training, validation and test weeks."""
+    return split_by_time(enriched)
+
+
+@pytest.fixture(scope="session")
+def trained(split: Split) -> Models:
+    """Models trained on it as the course trains them."""
+    return train_models(split)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
-from capstone_utils.serving.splits import DAY_SECONDS, InvalidSplit, split_by_time
+from capstone_utils.serving.splits import DAY_SECONDS, InvalidSplit, split_by_time, weekly_folds
 
 START = 20_000 * DAY_SECONDS
 
@@ -64,3 +64,28 @@ def test_a_stream_that_is_too_short_is_refused_with_what_it_needs(frame):
 def test_periods_tell_the_size_of_each_part(frame):
     periods = split_by_time(frame).periods()
     assert periods["transactions"].tolist() == [21 * 24, 7 * 24, 7 * 24]
+
+
+def test_known_is_all_from_training_to_validation_and_its_labels_had_arrived_before_the_test(frame):
+    split = split_by_time(frame)
+    assert days_of(split.known) == (7, 42)
+    assert days_of(split.after_training) == (28, 42)
+    assert split.known["label_known_at"].max() <= split.test["timestamp"].min()
+
+
+def test_a_label_in_the_gap_that_arrives_after_the_test_began_is_refused(frame):
+    in_gap = 30 * 24
+    frame.loc[in_gap, "label_known_at"] = START + 50 * DAY_SECONDS
+    with pytest.raises(InvalidSplit, match=f"transaction_id={in_gap}"):
+        split_by_time(frame)
+
+
+def test_weekly_folds_move_by_a_week_until_labels_are_missing(frame):
+    folds = list(weekly_folds(frame, train_days=14, validation_days=7, test_days=7))
+    assert [days_of(fold.test) for fold in folds] == [(42, 49), (49, 56)]
+    assert [days_of(fold.train)[0] for fold in folds] == [7, 14]
+
+
+def test_weekly_folds_of_too_short_a_frame_are_refused(frame):
+    with pytest.raises(InvalidSplit, match="days are too few"):
+        next(weekly_folds(frame.iloc[: 40 * 24]))

@@ -1,5 +1,6 @@
 """A model directory is published whole, and nothing of it is used unless all of it is what the manifest says."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
-from capstone_utils.serving.store import FILES, MANIFEST, InvalidModel, Models, load_models, save_models
+from capstone_utils.serving.store import FALLBACK, FILES, MANIFEST, InvalidModel, Models, load_models, save_models
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_a_manifest_that_is_no_json_is_refused(directory):
 
 def test_a_manifest_of_another_format_is_refused(directory):
     rewrite(directory, lambda manifest: manifest.update(format=99))
-    with pytest.raises(InvalidModel, match="format=99, this code reads 1"):
+    with pytest.raises(InvalidModel, match="format=99, this code reads 2"):
         load_models(directory)
 
 
@@ -84,3 +85,30 @@ def test_a_model_for_the_wrong_role_is_refused_before_anything_is_written(models
     with pytest.raises(InvalidModel, match="the model 'score' takes the features"):
         save_models(Models(score=models.predict, predict=models.predict), tmp_path / "champion")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_fallback_goes_with_the_model_and_decides_as_before(trained, split, tmp_path):
+    save_models(trained, tmp_path / "champion")
+    rows = split.test[list(SPEC.names)].to_numpy(float)[:500]
+    loaded = load_models(tmp_path / "champion").fallback
+    margins = np.zeros(len(rows), np.float32)
+    np.testing.assert_array_equal(loaded.suspicion(rows, margins), trained.fallback.suspicion(rows, margins))
+    assert loaded.bound == trained.fallback.bound
+
+
+def test_a_changed_fallback_is_refused(trained, tmp_path):
+    save_models(trained, tmp_path / "champion")
+    file = tmp_path / "champion" / FALLBACK
+    file.write_text(file.read_text().replace("0.3", "0.4", 1))
+    with pytest.raises(InvalidModel, match=f"{FALLBACK} has the SHA-256"):
+        load_models(tmp_path / "champion")
+
+
+def test_a_fallback_that_is_none_although_its_checksum_fits_is_refused(trained, tmp_path):
+    directory = tmp_path / "champion"
+    save_models(trained, directory)
+    (directory / FALLBACK).write_text("[]")
+    digest = hashlib.sha256(b"[]").hexdigest()
+    rewrite(directory, lambda manifest: manifest["models"]["fallback"].update(sha256=digest))
+    with pytest.raises(InvalidModel, match=r"holds no fallback .*; train the model again"):
+        load_models(directory)

@@ -4,16 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.serving.evaluation import best_threshold, judge
-from capstone_utils.serving.splits import Split
-from capstone_utils.serving.training import (
+from capstone_utils.serving.baselines import (
     lightgbm_scores,
     logistic_scores,
-    predict,
     random_scores,
+    single_cut_f1,
     stump_scores,
-    train_xgboost,
 )
+from capstone_utils.serving.evaluation import best_threshold, judge
+from capstone_utils.serving.search import SPACE, search
+from capstone_utils.serving.splits import Split
+from capstone_utils.serving.training import PARAMETERS, predict, train_detective, train_xgboost
 
 FEATURES = ["amount", "count"]
 
@@ -30,7 +31,8 @@ def part(seed):
 
 @pytest.fixture(scope="module")
 def split():
-    return Split(part(1), part(2), part(3))
+    train, validation = part(1), part(2)
+    return Split(train, validation, part(3), pd.concat([train, part(4), validation]))
 
 
 def f1_of(split, validation, test):
@@ -58,7 +60,7 @@ def test_the_same_seed_gives_the_same_model(split):
 def test_shuffled_labels_teach_nothing(split):
     generator = np.random.default_rng(0)
     parts = [each.assign(is_fraud=generator.permutation(each["is_fraud"])) for each in (split.train, split.validation)]
-    booster = train_xgboost(Split(*parts, split.test), FEATURES)
+    booster = train_xgboost(Split(*parts, split.test, pd.concat(parts)), FEATURES)
     assert f1_of(split, predict(booster, parts[1]), predict(booster, split.test)) < 0.15
 
 
@@ -75,3 +77,30 @@ def test_a_feature_that_the_frame_lacks_counts_as_missing(split):
     booster = train_xgboost(split, FEATURES)
     with_missing = split.test.assign(count=np.nan)
     np.testing.assert_array_equal(predict(booster, split.test[["amount"]]), predict(booster, with_missing))
+
+
+def test_a_detective_learns_at_last_from_all_that_is_known_and_keeps_the_threshold(split):
+    trained = train_detective(split, FEATURES)
+    before, after = trained.before.booster, trained.detective.booster
+    assert after.num_boosted_rounds() == round(before.num_boosted_rounds() * len(split.known) / len(split.train))
+    assert trained.detective.threshold == trained.before.threshold
+    reached = best_threshold(split.validation["is_fraud"], predict(before, split.validation))
+    best = judge(split.validation, predict(before, split.validation), reached).f1
+    assert trained.detective.threshold == pytest.approx(best / 2)
+
+
+def test_the_best_single_cut_looks_at_both_sides_and_takes_the_cut_from_validation():
+    def weeks(amounts, fraud):
+        return pd.DataFrame({"amount": amounts, "is_fraud": fraud})
+
+    validation = weeks([1.0, 2.0, 30.0, 40.0, np.nan], [1.0, 1.0, 0.0, 0.0, 0.0])
+    test = weeks([1.0, 2.0, 2.5, 40.0, np.nan], [1.0, 1.0, 1.0, 0.0, 0.0])
+    split = Split(validation, validation, test, validation)
+    assert single_cut_f1(split, "amount") == pytest.approx(2 * 2 / (2 + 3))  # 2.5 lies beyond the cut at 2
+
+
+def test_the_search_begins_with_the_chosen_parameters_and_is_the_same_twice(split):
+    table = search(split, FEATURES, trials=3, seed=1)
+    assert table.loc[0, list(SPACE)].to_dict() == {name: PARAMETERS[name] for name in SPACE}
+    assert table["average_precision"].is_monotonic_decreasing
+    pd.testing.assert_frame_equal(table, search(split, FEATURES, trials=3, seed=1))

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
-from capstone_utils.serving.evaluation import REVIEW_COST, Judgement
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
+from capstone_utils.serving.evaluation import COSTS, Costs, Judgement
 from capstone_utils.serving.splits import Split
 
 PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
@@ -66,17 +66,22 @@ def draw_precision_recall(
     return figure
 
 
-def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float) -> Figure:
-    """Money lost to missed fraud and to reviews, for each number of alerts that the threshold could give."""
+def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Figure:
+    """Money lost to missed fraud, reviews and insulted customers, for each number of alerts that there could be."""
     order = np.argsort(-scores, kind="stable")
-    amounts = np.where(test["is_fraud"], test["amount"], 0.0)[order]
-    missed = amounts.sum() - np.cumsum(amounts)
+    fraud = test["is_fraud"].to_numpy(bool)[order]
+    stolen = np.where(fraud, test["amount"].to_numpy()[order], 0.0)
     alerts = np.arange(1, len(order) + 1)
-    most = max(int(6 * test["is_fraud"].sum()), 100)
+    lost = {
+        "fraud missed": stolen.sum() - np.cumsum(stolen),
+        f"reviews at {costs.review:.0f} each": costs.review * alerts,
+        f"insulted customers at {costs.insult:.0f} each": costs.insult * np.cumsum(~fraud),
+    }
+    most = max(int(6 * fraud.sum()), 100)
     figure, axes = plt.subplots(figsize=(9, 3.2))
-    axes.plot(alerts[:most], missed[:most], color=RED, label="fraud missed")
-    axes.plot(alerts[:most], REVIEW_COST * alerts[:most], color=AMBER, label=f"reviews at {REVIEW_COST:.0f} each")
-    axes.plot(alerts[:most], (missed + REVIEW_COST * alerts)[:most], color="black", linewidth=2, label="together")
+    for (label, money), color in zip(lost.items(), (RED, AMBER, PURPLE), strict=True):
+        axes.plot(alerts[:most], money[:most], color=color, label=label)
+    axes.plot(alerts[:most], sum(lost.values())[:most], color="black", linewidth=2, label="together")
     axes.axvline(int((scores >= threshold).sum()), color=BLUE, linestyle="--", label="our threshold")
     axes.set(title="What the test weeks cost", xlabel="alerts raised", ylabel="money")
     axes.legend(fontsize=9)

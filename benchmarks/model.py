@@ -1,0 +1,137 @@
+"""How good is the model, on how many worlds, against how clever thieves, and what is the fallback worth?
+
+Each seed of the simulator is a world of its own: other customers, other thieves. In each, the models are trained as
+notebook 3 trains them and judged on a week that begins a label delay after all that they have seen, at the threshold
+that their validation weeks gave. None of these seeds was looked at when features, parameters or thresholds were chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
+
+from capstone_utils.course.materials import COURSE
+from capstone_utils.course.report import fill_documents
+from capstone_utils.course.results import Figure, write_atomically
+from capstone_utils.features.enriched import enriched_history
+from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.rows import SCENARIOS
+from capstone_utils.ingestion.simulator import simulate
+from capstone_utils.ingestion.thieves import BLENDS
+from capstone_utils.serving.baselines import single_cut_f1
+from capstone_utils.serving.evaluation import judge
+from capstone_utils.serving.judge import Judge
+from capstone_utils.serving.left_out import LeftOut, leave_out
+from capstone_utils.serving.slices import recall_by_scenario
+from capstone_utils.serving.splits import split_by_time
+from capstone_utils.serving.training import predict, train_models
+from capstone_utils.settings import ROOT
+
+SEEDS = tuple(range(1001, 1011))
+LEFT_OUT = tuple(name for name in SCENARIOS if name not in ("legitimate", "cash_out"))
+KEPT = ROOT / "docs" / "model.json"
+
+
+def one_world(seed: int, difficulty: str) -> dict[str, Any]:
+    """What the models reach in the world of this seed: a flat row, recalls by scenario included."""
+    stream = simulate(replace(COURSE, seed=seed, difficulty=difficulty))
+    split = split_by_time(enriched_history(stream.transactions, stream.labels))
+    models, test = train_models(split), split.test
+    labels = test["is_fraud"].to_numpy(bool)
+    served = np.array([ruling.fraud for ruling in Judge(models).rule(test[list(SPEC.names)].to_numpy(float))])
+    ours = judge(test, predict(models.score.booster, test), models.score.threshold)
+    brief = judge(test, predict(models.predict.booster, test), models.predict.threshold)
+    recalls = recall_by_scenario(test, served, stream.truth)["recall"]
+    return {
+        "difficulty": difficulty,
+        "seed": seed,
+        "f1": float(2 * (served & labels).sum() / (served.sum() + labels.sum())),
+        "f1_without_fallback": ours.f1,
+        "average_precision": ours.average_precision,
+        "f1_brief": brief.f1,
+        "f1_stump": max(single_cut_f1(split, name) for name in SPEC.names),
+        **{f"recall_{name}": float(recalls[name]) for name in LEFT_OUT},
+    }
+
+
+def all_worlds(seeds: Sequence[int]) -> pd.DataFrame:
+    """A row a world: every seed on standard difficulty, the first three on the others too."""
+    wanted = [(seed, name) for name in BLENDS for seed in (seeds if name == "standard" else seeds[:3])]
+    return pd.DataFrame([one_world(seed, name) for seed, name in tqdm(wanted, desc="worlds")])
+
+
+def left_out(seeds: Sequence[int]) -> list[LeftOut]:
+    """What becomes of each scenario, in each world, when it was wholly left out of training."""
+    wanted = [(seed, scenario) for seed in seeds for scenario in LEFT_OUT]
+    return [leave_out(simulate(replace(COURSE, seed=seed)), name) for seed, name in tqdm(wanted, desc="left out")]
+
+
+def summary(worlds: pd.DataFrame, unseen: Sequence[LeftOut]) -> dict[str, Any]:
+    """The figures of the last line: over all seeds on standard difficulty, and the fallback's gain by scenario."""
+    standard = worlds[worlds["difficulty"] == "standard"]
+    return {
+        "seeds": standard["seed"].tolist(),
+        "f1_by_seed": dict(zip(map(str, standard["seed"]), standard["f1"], strict=True)),
+        "min_f1": float(standard["f1"].min()),
+        "min_f1_without_fallback": float(standard["f1_without_fallback"].min()),
+        "recall_by_scenario": {name: float(standard[f"recall_{name}"].mean()) for name in LEFT_OUT},
+        "min_recall_by_scenario": {name: float(standard[f"recall_{name}"].min()) for name in LEFT_OUT},
+        "stump_f1": float(standard["f1_stump"].max()),
+        "brief_features_f1": float(standard["f1_brief"].max()),
+        "f1_by_difficulty": worlds.groupby("difficulty")["f1"].mean().to_dict(),
+        "fallback_gain": {name: mean(each.gain for each in unseen if each.scenario == name) for name in LEFT_OUT},
+        "fallback_recall": {name: mean(each.recall for each in unseen if each.scenario == name) for name in LEFT_OUT},
+        "fallback_recall_alone": {
+            name: mean(each.recall_alone for each in unseen if each.scenario == name) for name in LEFT_OUT
+        },
+        "fallback_f1_cost": float((standard["f1_without_fallback"] - standard["f1"]).mean()),
+    }
+
+
+def figures(found: dict[str, Any]) -> dict[str, Figure]:
+    """The summary's figures by the names under which documents quote them: model_min_f1, model_gain_cloned_card, ..."""
+    flat = {"model_seeds": Figure(len(found["seeds"]))}
+    for name, value in found.items():
+        if isinstance(value, dict):
+            flat |= {f"model_{name}_{key}": Figure(value[key]) for key in value}
+        elif not isinstance(value, list):
+            flat[f"model_{name}"] = Figure(value)
+    return flat
+
+
+def main() -> None:
+    """Prints the tables, and with --json one JSON object as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help=f"worlds ({SEEDS[0]} to {SEEDS[-1]})")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}, which the documents quote")
+    given = parser.parse_args()
+    worlds, unseen = all_worlds(given.seeds), left_out(given.seeds[:5])
+    found = summary(worlds, unseen)
+    print(worlds.round(3).to_string(index=False), end="\n\n")
+    columns = ["scenario", "fraud", "alerts_a_day", "recall_alone", "recall", "f1_alone", "f1"]
+    table = pd.DataFrame([asdict(each) for each in unseen])[columns].groupby("scenario").mean()
+    print(f"A scenario left wholly out of training, mean of {len(given.seeds[:5])} worlds, equal numbers of alerts:")
+    print(table.round(3).to_string())
+    if given.keep:
+        kept = {name: asdict(figure) for name, figure in figures(found).items()}
+        write_atomically(KEPT, json.dumps(kept, indent=2) + "\n")
+        fill_documents()
+    if given.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,8 +9,11 @@ from pathlib import Path
 from capstone_utils.course.results import METRICS, Figure, load, success_rows, write_atomically
 from capstone_utils.settings import ROOT
 
-RESULTS = Path("docs") / "results.json"
-SCALING = Path("docs") / "scaling.json"  # a run of benchmarks/spark.py, which no notebook repeats
+RESULTS = Path("docs") / "results.json"  # beside it, other .json files: runs of benchmarks, which no notebook repeats
+BENCHMARKS = (  # runs of benchmarks, which no notebook repeats
+    Path("docs") / "scaling.json",
+    Path("docs") / "model.json",
+)
 # What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
@@ -66,7 +69,7 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
 
     def figure(mark: re.Match[str]) -> str:
         if mark[2] not in figures:
-            raise ReportError(f"{where} asks for the figure {mark[2]}, which {RESULTS} does not have, nor {SCALING}")
+            raise ReportError(f"{where} asks for the figure {mark[2]}, which no .json file of docs/ has")
         return mark[1] + figures[mark[2]].text + mark[3]
 
     text, tables_filled = TABLE.subn(table, text)
@@ -79,7 +82,9 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
 
 def _filled(root: Path) -> dict[Path, str]:
     """Path: the text it should have, for every document with a mark."""
-    figures = load(root / RESULTS) | load(root / SCALING)
+    figures: dict[str, Figure] = {}
+    for path in sorted((root / RESULTS.parent).glob("*.json")):
+        figures |= load(path)
     documents = [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]
     texts = {path: path.read_text(encoding="utf-8") for path in documents}
     return {path: fill(text, figures, str(path.relative_to(root))) for path, text in texts.items() if MARK.search(text)}

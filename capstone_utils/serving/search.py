@@ -32,7 +32,7 @@ def search(split: Split, features: Sequence[str], trials: int = TRIALS, seed: in
     """
     drawn = ParameterSampler(SPACE, trials - 1, random_state=np.random.RandomState(seed))
     rows = []
-    for parameters in tqdm([{name: PARAMETERS[name] for name in SPACE}, *drawn], desc="trials", mininterval=1.0):
+    for parameters in tqdm([{name: PARAMETERS[name] for name in SPACE}, *drawn], desc="trials", disable=None):
         booster = train_xgboost(split, features, parameters=parameters)
         found = average_precision_score(split.validation["is_fraud"], predict(booster, split.validation))
         rows.append({**parameters, "rounds": booster.num_boosted_rounds(), "average_precision": float(found)})

@@ -65,7 +65,7 @@ def test_a_stale_document_is_found_and_left_as_it_is(root):
     [
         (
             "<!-- figure: recall --><!-- end -->",
-            "docs/card.md asks for the figure recall, which docs/results.json does",
+            "docs/card.md asks for the figure recall, which no .json file of docs/",
         ),
         ("<!-- table: costs -->\n<!-- end -->", "docs/card.md asks for the table costs; there are success_metrics"),
         ("<!-- figure: f1 --> and no end", r"docs/card.md has 1 marks, and some lack their `<!-- end -->`"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
@@ -85,38 +84,4 @@ def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: C
     axes.axvline(int((scores >= threshold).sum()), color=BLUE, linestyle="--", label="our threshold")
     axes.set(title="What the test weeks cost", xlabel="alerts raised", ylabel="money")
     axes.legend(fontsize=9)
-    return figure
-
-
-def draw_live(per_second: Sequence[int], age_seconds: np.ndarray, goal: int) -> Figure:
-    """Left: payments scored in each second against the goal; right: how old each was when its verdict stood."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
-    left.bar(range(len(per_second)), per_second, color=BLUE)
-    left.axhline(goal, color=RED, linestyle="--", label=f"goal {goal:,}")
-    left.set(title="Payments scored a second", xlabel="second", ylim=(0, 1.35 * max(goal, *per_second)))
-    left.legend(loc="upper right")
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    milliseconds = 1_000 * age_seconds
-    p99 = float(np.percentile(milliseconds, 99))
-    right.hist(milliseconds, bins=np.linspace(0, 1.5 * p99, 50).tolist(), color=GREEN)
-    right.axvline(p99, color=RED, linestyle="--")
-    right.text(p99, right.get_ylim()[1] * 0.9, f" p99 {p99:.0f} ms", color=RED, fontsize=9)
-    right.set(title="From payment to verdict", xlabel="milliseconds", ylabel="payments")
-    return figure
-
-
-def draw_latency(milliseconds: Mapping[str, np.ndarray], goal_ms: float = 200) -> Figure:
-    """Response times of each route, on a logarithmic axis that also holds the goal."""
-    figure, axes = plt.subplots(figsize=(9, 3))
-    bins = np.geomspace(0.1, goal_ms * 1.6, 90).tolist()
-    for (name, values), color in zip(milliseconds.items(), (BLUE, GREEN), strict=False):
-        p95 = np.percentile(values, 95)
-        axes.hist(values, bins=bins, color=color, alpha=0.6, label=f"{name}: p95 {p95:.1f} ms")
-    axes.axvline(goal_ms, color=RED, linewidth=2)
-    axes.text(goal_ms * 0.97, axes.get_ylim()[1] * 0.9, f"goal {goal_ms:.0f} ms", color=RED, ha="right")
-    axes.set_xscale("log")
-    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set(title="How fast the rescue team is", xlabel="milliseconds", ylabel="requests")
-    axes.legend()
     return figure

@@ -1,161 +1,38 @@
-"""The public benchmark's features, written in our spec and held against pandas, value for value.
+"""The public benchmark: are our features right, is the published table reproduced, and what does our model reach?
 
-The data are the simulated payments of the fraud handbook of ULB's Machine Learning Group (Le Borgne, Siblini, Lebichot,
-Bontempi: Reproducible Machine Learning for Credit Card Fraud Detection, chapter 3). The file holds raw fields only, so
-its features are computed a second time with pandas' rolling windows, as that chapter describes them: per customer the
-number and mean amount of transactions over 1, 7 and 30 days; per terminal their number and share of fraud over 1, 7 and
-30 days that ended 7 days ago, when labels are known; whether it is weekend, whether it is night (hours 0 to 6).
+Features are computed offline, online and with pandas, and held against each other value for value; the table of the
+fraud handbook's chapter 3 is made again with its settings; then our own model is judged on the same week.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
-from capstone_utils.features.offline import offline_features
-from capstone_utils.features.online import OnlineFeatures
-from capstone_utils.features.parity import parity_report
-from capstone_utils.features.spec import FeatureSpec, State, Window
-from capstone_utils.ingestion.simulator import transactions_of
+from benchmarks.handbook_data import compare, handbook_features, online_features, pandas_features, read_transactions
+from benchmarks.handbook_models import PUBLISHED, Best, Reached, open_bench, our_best, reproduce
+from capstone_utils.course.report import fill_documents
+from capstone_utils.course.results import Figure, write_atomically
+from capstone_utils.settings import ROOT
 
-DAY_SECONDS = 86_400
-LABEL_DELAY_DAYS = 7
-WINDOW_DAYS = (1, 7, 30)
-
-
-def _customer(days: int) -> tuple[Window, ...]:
-    name, seconds = f"{days}DAY_WINDOW", days * DAY_SECONDS
-    return (
-        Window(f"CUSTOMER_ID_NB_TX_{name}", "count", "amount_cents", seconds),
-        Window(f"CUSTOMER_ID_AVG_AMOUNT_{name}", "mean", "amount_cents", seconds),
-    )
+KEPT = ROOT / "docs" / "benchmark.json"
+PARITY = {"offline": handbook_features, "online": online_features, "pandas": pandas_features}
 
 
-def _terminal(days: int) -> tuple[Window, ...]:
-    name, seconds, delay = f"{days}DAY_WINDOW", days * DAY_SECONDS, LABEL_DELAY_DAYS * DAY_SECONDS
-    return (
-        Window(f"TERMINAL_ID_NB_TX_{name}", "count", "amount_cents", seconds, "merchant", delay),
-        Window(f"TERMINAL_ID_RISK_{name}", "fraud_rate", "is_fraud", seconds, "merchant", delay),
-    )
-
-
-HANDBOOK = FeatureSpec(
-    (
-        State("TX_AMOUNT", "amount"),
-        State("TX_DURING_WEEKEND", "is_weekend"),
-        State("TX_DURING_NIGHT", "is_night"),
-        *(window for days in WINDOW_DAYS for window in _customer(days)),
-        *(window for days in WINDOW_DAYS for window in _terminal(days)),
-    )
-)
-
-
-def read_transactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The file as transactions in our columns, and labels, each known exactly `LABEL_DELAY_DAYS` after its transaction.
-
-    A customer is a user, a terminal a merchant; times are read as UTC.
-    """
-    raw = pd.read_parquet(path)
-    transactions = pd.DataFrame(
-        {
-            "transaction_id": raw["TRANSACTION_ID"].astype(np.int64),
-            "user_id": raw["CUSTOMER_ID"].astype(np.int64),
-            "amount_cents": (raw["TX_AMOUNT"] * 100).round().astype(np.int64),
-            "event_time_us": raw["TX_DATETIME"].astype("datetime64[us]").astype(np.int64),
-            "location": "nowhere",
-            "merchant": raw["TERMINAL_ID"].astype(str),
-            "device": "card",
-        }
-    )
-    labels = transactions[["transaction_id"]].assign(
-        is_fraud=raw["TX_FRAUD"] == 1,
-        known_at_us=transactions["event_time_us"] + LABEL_DELAY_DAYS * DAY_SECONDS * 1_000_000,
-    )
-    return transactions, labels
-
-
-def handbook_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The features of every transaction by the offline frame, indexed by transaction_id."""
-    return offline_features(transactions, HANDBOOK, labels=labels).set_index(transactions["transaction_id"])
-
-
-def online_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The same by the online state: transactions one by one, each fraud reported when its label is known."""
-    online = OnlineFeatures(HANDBOOK)
-    log = list(transactions_of(transactions))
-    known_at = labels["known_at_us"].to_numpy()
-    fraud = np.flatnonzero(labels["is_fraud"])
-    made, reported = [], 0
-    for transaction in log:
-        while reported < len(fraud) and known_at[fraud[reported]] <= transaction.event_time_us:
-            online.report_fraud(log[fraud[reported]], int(known_at[fraud[reported]]))
-            reported += 1
-        made.append(online.update(transaction))
-    return pd.DataFrame(made, columns=list(HANDBOOK.names), index=transactions["transaction_id"])
-
-
-def pandas_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The same by pandas' rolling windows (closed on the right, the default), as the handbook's text describes them.
-
-    Sums are taken over whole cents, which floats hold exactly. Where a terminal had no transaction the handbook writes
-    a risk of 0, and so does this.
-    """
-    when = pd.to_datetime(transactions["event_time_us"], unit="us")
-    frame = transactions.assign(when=when, fraud=labels["is_fraud"].to_numpy().astype(float))
-    made = {
-        "TX_AMOUNT": frame["amount_cents"] / 100,
-        "TX_DURING_WEEKEND": (when.dt.weekday >= 5).astype(float),
-        "TX_DURING_NIGHT": (when.dt.hour <= 6).astype(float),
-    }
-    for days in WINDOW_DAYS:
-        name = f"{days}DAY_WINDOW"
-        cents, count = _rolling(frame, "user_id", "amount_cents", days)
-        made[f"CUSTOMER_ID_NB_TX_{name}"] = count
-        made[f"CUSTOMER_ID_AVG_AMOUNT_{name}"] = cents / count / 100
-    delay_fraud, delay_count = _rolling(frame, "merchant", "fraud", LABEL_DELAY_DAYS)
-    for days in WINDOW_DAYS:
-        fraud, count = _rolling(frame, "merchant", "fraud", LABEL_DELAY_DAYS + days)
-        made[f"TERMINAL_ID_NB_TX_{days}DAY_WINDOW"] = count - delay_count
-        made[f"TERMINAL_ID_RISK_{days}DAY_WINDOW"] = ((fraud - delay_fraud) / (count - delay_count)).fillna(0)
-    return pd.DataFrame(made).set_index(transactions["transaction_id"])
-
-
-def _rolling(frame: pd.DataFrame, key: str, column: str, days: int) -> tuple[pd.Series, pd.Series]:
-    """Sum and count of the column over the key's last `days`, in the frame's order."""
-    ordered = frame.sort_values(key, kind="stable")
-    windows = ordered.groupby(key).rolling(f"{days}D", on="when")[column]
-    total, count = (pd.Series(made.to_numpy(), index=ordered.index) for made in (windows.sum(), windows.count()))
-    return total.reindex(frame.index), count.reindex(frame.index)
-
-
-def compare(made: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a feature: rows, and mismatches of offline and of online, each against pandas, to the last bit."""
-    risks = {name: 0.0 for name in HANDBOOK.names if "_RISK_" in name}  # ours: missing where there was no transaction
-    against = {name: made[name].fillna(risks) for name in ("offline", "online")}
-    reports = {name: parity_report(frame, made["pandas"], HANDBOOK.names) for name, frame in against.items()}
-    table = reports["offline"][["feature", "rows"]].copy()
-    for name, report in reports.items():
-        table[f"mismatches_{name}"] = report["mismatches"]
-    return table
-
-
-def main() -> None:
-    """Compute three times, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the benchmark's transactions, a parquet file")
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    arguments = parser.parse_args()
-    transactions, labels = read_transactions(arguments.data)
+def show_parity(transactions: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The handbook's features by the offline frame, and mismatches by feature; prints the comparison."""
     made = {}
-    for name, compute in {"offline": handbook_features, "online": online_features, "pandas": pandas_features}.items():
+    for name, compute in PARITY.items():
         began = time.perf_counter()
         made[name] = compute(transactions, labels)
         print(f"{name:8}{len(transactions):12,} transactions in {time.perf_counter() - began:5.1f} s", flush=True)
@@ -165,11 +42,67 @@ def main() -> None:
     print(
         f"\n{ties[0]} transactions share a second with an earlier one of their customer, {ties[1]} of their terminal."
         "\nEach sees those before it in the file's order, here and in pandas; the handbook's own sort is not stable."
-        "\nIt adds amounts as floats, we add cents: its means may differ from ours in their last bits."
+        "\nIt adds amounts as floats, we add cents: its means may differ from ours in their last bits.\n"
     )
-    if arguments.json:
-        mismatches = {row.feature: int(row.mismatches_offline + row.mismatches_online) for row in table.itertuples()}
-        print(json.dumps({"rows": len(transactions), "mismatches": sum(mismatches.values()), "by_feature": mismatches}))
+    mismatches = {row.feature: int(row.mismatches_offline + row.mismatches_online) for row in table.itertuples()}
+    return made["offline"], mismatches
+
+
+def show_models(reproduced: dict[str, Reached], best: Best) -> None:
+    """Print the published table beside ours, and what can be known at all."""
+    rows = {
+        name: [*found, *(ours - theirs for ours, theirs in zip(found, PUBLISHED[name], strict=True))]
+        for name, found in reproduced.items()
+    }
+    rows["ours, trained from May on"] = [*best.reached, *[float("nan")] * 3]
+    columns = ["AUC", "AP", "CP@100", "AUC - published", "AP - published", "CP@100 - published"]
+    print(pd.DataFrame.from_dict(rows, orient="index", columns=columns).round(3).to_string(na_rep=""))
+    print(
+        f"\nours: F1 {best.f1:.3f}, 95 of 100 such weeks from {best.f1_low:.3f} to {best.f1_high:.3f}"
+        f"\nCP@100 of a perfect ranking {best.ceiling:.3f}; perfect on what can be known {best.knowable_ceiling:.3f}"
+        f"\n{best.knowable_share:.0%} of the frauds can be known; of them we catch {best.recall_knowable:.0%}, "
+        f"of the others {best.recall_unknowable:.0%}"
+    )
+
+
+def summary(mismatches: dict[str, int], rows: int, reproduced: dict[str, Reached], best: Best) -> dict[str, Any]:
+    """Everything that was measured, as one JSON object."""
+    return {
+        "rows": rows,
+        "mismatches": sum(mismatches.values()),
+        "by_feature": mismatches,
+        "reproduced": {name: found._asdict() for name, found in reproduced.items()},
+        "published": {name: found._asdict() for name, found in PUBLISHED.items()},
+        **best.reached._asdict(),
+        **{name: value for name, value in asdict(best).items() if name != "reached"},
+    }
+
+
+def main() -> None:
+    """Compute, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the benchmark's transactions, a parquet file")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}, which the documents quote")
+    given = parser.parse_args()
+    if not given.data.is_file():
+        parser.error(f"--data={given.data}: there is no such file")
+    transactions, labels = read_transactions(given.data)
+    features, mismatches = show_parity(transactions, labels)
+    bench = open_bench(transactions, labels)
+    reproduced, best = reproduce(bench, features), our_best(bench, transactions, labels)
+    show_models(reproduced, best)
+    found = summary(mismatches, len(transactions), reproduced, best)
+    if given.keep:
+        numbers = {f"benchmark_{name}": value for name, value in found.items() if isinstance(value, int | float)}
+        for name, row in reproduced.items():
+            model = re.sub(r"\W+", "_", name.lower())
+            numbers |= {f"benchmark_{model}_{figure}": value for figure, value in row._asdict().items()}
+        kept = {name: asdict(Figure(value)) for name, value in numbers.items()}
+        write_atomically(KEPT, json.dumps(kept, indent=2) + "\n")
+        fill_documents()
+    if given.json:
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

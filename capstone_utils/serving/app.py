@@ -63,8 +63,11 @@ def _add_predictions(app: FastAPI, metrics: ServiceMetrics) -> None:
         return PredictAnswer(prediction=_verdict(fraud), fraud_probability=probability, latency=seconds)
 
     @app.post("/score", responses=REFUSALS | GONE, openapi_extra={"requestBody": TRANSACTION_BODY})
-    async def score(request: Request) -> ScoreAnswer:
-        """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history."""
+    async def score(request: Request, explain: bool = False) -> ScoreAnswer:
+        """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history.
+
+        With `explain=true` the answer says what spoke loudest for fraud, in plain words.
+        """
         began = time.perf_counter()
         transaction = Transaction.from_json(await request.body())
         decision: Decision | None = app.state.scorer.score(transaction)
@@ -77,6 +80,8 @@ def _add_predictions(app: FastAPI, metrics: ServiceMetrics) -> None:
             prediction=_verdict(decision.fraud),
             fraud_probability=decision.probability,
             latency=seconds,
+            decided_by="fallback" if decision.ruling.by_fallback else "model",
+            reasons=_reasons(app.state.scorer, decision) if explain else None,
             features={name: None if math.isnan(value) else value for name, value in decision.features.items()},
             duplicate=decision.duplicate,
         )
@@ -129,6 +134,13 @@ def _readiness(scorer: Scorer) -> Readiness:
         customers=len(scorer.online.users),
         batch_tables={name: _date(table.first_day + len(table.values) - 1) for name, table in scorer.daily.items()},
     )
+
+
+def _reasons(scorer: Scorer, decision: Decision) -> list[str]:
+    """In plain words; none for a payment that was scored before, whose features went with the first answer."""
+    if decision.duplicate:
+        return []
+    return [reason.text for reason in scorer.judge.explain(list(decision.features.values()), decision.ruling)]
 
 
 def _verdict(fraud: bool) -> Verdict:

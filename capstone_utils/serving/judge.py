@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from capstone_utils.serving.reasons import Reason, reasons, surprises
 from capstone_utils.serving.store import Models
 
 
@@ -36,6 +37,12 @@ class Judge:
         if fallback:
             added = ~alerts & fallback.decide(features, margins)
         return list(map(Ruling, probabilities.tolist(), (alerts | added).tolist(), added.tolist()))
+
+    def explain(self, features: Sequence[float], ruling: Ruling, most: int = 3) -> list[Reason]:
+        """What spoke loudest for fraud: to the model, or to the fallback where only that called it fraud."""
+        if ruling.by_fallback and self.models.fallback:
+            return surprises(self.models.fallback.surprise.parts(features), features, most)
+        return reasons(self.models.score.booster, features, most)
 
     def rule_brief(self, features: Sequence[float]) -> Ruling:
         """The ruling on the brief's five features, in the brief's order."""

@@ -58,6 +58,8 @@ class ScoreAnswer(PredictAnswer):
     """The decision on a raw payment, with the features that were made for it on the fly."""
 
     transaction_id: int
+    decided_by: Literal["model", "fallback"] = Field(description="fallback: only the anomaly score calls it fraud")
+    reasons: list[str] | None = Field(description="what spoke loudest for fraud, when asked for with explain=true")
     features: dict[str, float | None] = Field(description="null: not known, such as the time since a first payment")
     duplicate: bool = Field(description="scored before: the earlier answer, its features left out")
 

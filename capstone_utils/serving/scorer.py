@@ -23,10 +23,19 @@ class Decision(NamedTuple):
     """
 
     transaction_id: int
-    probability: float
-    fraud: bool
+    ruling: Ruling
     features: dict[str, float]
     duplicate: bool = False
+
+    @property
+    def probability(self) -> float:
+        """The model's probability of fraud."""
+        return self.ruling.probability
+
+    @property
+    def fraud(self) -> bool:
+        """Whether the payment is called fraud."""
+        return self.ruling.fraud
 
 
 class Scorer:
@@ -74,12 +83,8 @@ class Scorer:
         if len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
         named = dict(zip(self.online.spec.names, features, strict=True))
-        return Decision(transaction.transaction_id, ruling.probability, ruling.fraud, named)
+        return Decision(transaction.transaction_id, ruling, named)
 
     def _again(self, transaction: Transaction) -> Decision | None:
-        answer = self._answers.get((transaction.user_id, transaction.transaction_id))
-        return (
-            None
-            if answer is None
-            else Decision(transaction.transaction_id, answer.probability, answer.fraud, {}, duplicate=True)
-        )
+        ruling = self._answers.get((transaction.user_id, transaction.transaction_id))
+        return None if ruling is None else Decision(transaction.transaction_id, ruling, {}, duplicate=True)

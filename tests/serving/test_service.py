@@ -238,3 +238,28 @@ def test_features_are_recomputed_while_the_service_runs_and_a_skewed_state_shows
 def parity(metrics, name):
     counter = next(each for each in metrics.registry.collect() if each.name == name)
     return {s.labels.get("feature", ""): s.value for s in counter.samples if s.name.endswith("_total")}
+
+
+def test_reasons_come_in_plain_words_when_they_are_asked_for(trained, daily):
+    settings = Settings(api_port=0, metrics_port=0)
+    with start_service(settings, Scorer(trained, daily)) as service, httpx.Client(base_url=service.url) as client:
+        for number in range(8):
+            shop = {"merchant": f"Shop {number}", "location": "NY" if number % 2 else "LA", "amount": 900.0}
+            answer = client.post("/score?explain=true", json=payment(number, **shop)).json()
+        assert answer["prediction"] == "Fraud"
+        assert answer["decided_by"] in ("model", "fallback")
+        assert 1 <= len(answer["reasons"]) <= 3
+        assert any("hour" in reason or "minutes" in reason or "km/h" in reason for reason in answer["reasons"])
+        assert client.post("/score", json=payment(100)).json()["reasons"] is None
+        assert client.post("/score?explain=true", json=payment(100)).json()["reasons"] == []
+        assert client.post("/score?explain=perhaps", json=payment(101)).status_code == 422
+
+
+def test_what_only_the_fallback_calls_fraud_says_so_and_why(trained, split):
+    judge = Judge(trained)
+    rows = split.known[list(SPEC.names)].to_numpy(float)
+    place, ruling = next((n, ruling) for n, ruling in enumerate(judge.rule(rows)) if ruling.by_fallback)
+    reasons = judge.explain(rows[place], ruling)
+    parts = trained.fallback.surprise.parts(rows[place])
+    assert ruling.fraud
+    assert reasons[0].contribution == max(parts.values())

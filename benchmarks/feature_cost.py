@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
 from benchmarks.contenders import WINDOW_US, slide
 from capstone_utils.features.online import OnlineFeatures

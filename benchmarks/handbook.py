@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
+import pandas as pd
 
 from benchmarks.handbook_data import compare, handbook_features, online_features, pandas_features, read_transactions
 from benchmarks.handbook_models import PUBLISHED, Best, Reached, open_bench, our_best, reproduce

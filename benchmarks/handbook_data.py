@@ -9,13 +9,10 @@ number and mean amount of transactions over 1, 7 and 30 days; per terminal their
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
 from capstone_utils.features.offline import offline_features
 from capstone_utils.features.online import OnlineFeatures

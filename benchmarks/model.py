@@ -16,11 +16,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
 from capstone_utils.course.materials import COURSE
 from capstone_utils.course.report import fill_documents

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from any folder
 
 from capstone_utils.features.daily import DailyTable, daily_tables
 from capstone_utils.features.offline import offline_features

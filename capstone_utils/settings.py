@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,14 +23,22 @@ class Settings:
     kafka_port: int = 9092
     api_port: int = 8000
     metrics_port: int = 8001
+    worker_metrics_port: int = 8002
     prometheus_port: int = 9090
     transactions_topic: str = "transactions"
     dead_letter_topic: str = "transactions.dead-letter"
     scores_topic: str = "scores"
     labels_topic: str = "labels"
     partitions: int = 4
+    worker_group: str = "fraud-workers"  # the workers that share the topic
+    worker_name: str = "1"  # this worker's own in its group: another one of this name takes its place
+    kafka_client: str = "kafka-python"  # the worker's; or "confluent"
     work_dir: Path = ROOT / "build" / "course"  # what the notebooks hand to each other
     cache_dir: Path = ROOT / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
+    state_dir: Path = Path("state")  # what a service or a worker remembers; below work_dir unless absolute
+    api_key: str = field(
+        default="", repr=False
+    )  # asked of every caller; a must when the host is not this machine alone
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -40,10 +48,10 @@ class Settings:
             InvalidSetting: when a value does not fit, as in `CAPSTONE_KAFKA_PORT=99999 is not a port (0 to 65535)`.
         """
         given: dict[str, object] = {}
-        for field in fields(cls):
-            name = PREFIX + field.name.upper()
+        for each in fields(cls):
+            name = PREFIX + each.name.upper()
             if name in environment:
-                given[field.name] = _parse(name, environment[name], type(field.default))
+                given[each.name] = _parse(name, environment[name], type(each.default))
         return cls(**given)  # type: ignore[arg-type]
 
     @property
@@ -60,6 +68,11 @@ class Settings:
     def daily_tables(self) -> Path:
         """The batch features by effective day, which the service looks up."""
         return self.work_dir / "daily_tables.npz"
+
+    @property
+    def journal(self) -> Path:
+        """What the service was asked and what it answered."""
+        return self.work_dir / self.state_dir / "journal.log"
 
     @property
     def model_dir(self) -> Path:

@@ -14,6 +14,7 @@ MAX_AMOUNT_CENTS = 10**9  # ten million, either way: refunds are negative
 MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 MAX_TEXT = 64
+MAX_MESSAGE_BYTES = 64 * 1024
 MISSING = object()
 
 
@@ -69,6 +70,8 @@ class Transaction(NamedTuple):
             InvalidTransaction: for anything else, and for a wrong key: then it may lie on another partition than the
                 user's other transactions, and its place among them is not known.
         """
+        if message is not None and len(message) > MAX_MESSAGE_BYTES:
+            raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
         transaction = cls.from_json(message)  # type: ignore[arg-type]  # None is no JSON either
         if key != transaction.key:
             raise InvalidTransaction("key", key, f"the user's, {transaction.key!r}")

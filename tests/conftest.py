@@ -1,10 +1,11 @@
-"""Servers that many tests share: each starts once a run, on a free port, in a directory of its own."""
+"""Servers that many tests share, each started once a run on a free port; and waiting for what must come true."""
 
 from __future__ import annotations
 
 import signal
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,16 @@ def fresh(tmp_path: Path) -> Settings:
     """Settings of a test that starts servers of its own: free ports, an empty directory, the machine's cache."""
     cache = Settings.from_environment().cache_dir
     return Settings(kafka_port=0, api_port=0, metrics_port=0, prometheus_port=0, work_dir=tmp_path, cache_dir=cache)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """A function that waits for a condition, and fails when it has not come true in time."""
+
+    def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            time.sleep(0.02)
+
+    return wait

@@ -77,6 +77,17 @@ def test_nothing_else_in_the_folder_holds_a_password():
             assert found.startswith("${GRAFANA_PASSWORD:?"), f"{path.name}: {found}"
 
 
+def test_the_service_has_no_key_but_the_one_that_is_given():
+    assert re.fullmatch(r"\$\{CAPSTONE_API_KEY:\?.+\}", SERVICES["service"]["environment"]["CAPSTONE_API_KEY"])
+
+
+def test_the_service_may_write_where_it_keeps_its_journal():
+    inside = SERVICES["service"]["environment"]["CAPSTONE_STATE_DIR"]
+    assert f"service-state:{inside}" in SERVICES["service"]["volumes"]
+    assert "service-state" in COMPOSE["volumes"]
+    assert f"install -d -o service {inside}" in (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+
+
 def test_kafka_has_the_version_of_the_notebooks_broker():
     versions = dict(line.split("\t")[1:3] for line in LOCK.read_text(encoding="utf-8").splitlines())
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{versions['kafka_2.13']}"

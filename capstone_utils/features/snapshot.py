@@ -9,8 +9,8 @@ from typing import Literal
 from capstone_utils.features.spec import FeatureSpec
 
 FORMAT = 1
-Content = Literal["all users", "one user"]
-_CONTENTS: tuple[Content, ...] = ("all users", "one user")
+Content = Literal["all users", "one user", "one partition"]
+_CONTENTS: tuple[Content, ...] = ("all users", "one user", "one partition")
 _MAGIC = b"features"
 _HEADER = struct.Struct("<8sBB32s32s")  # magic, format, content, hash of the spec, SHA-256 of what follows
 

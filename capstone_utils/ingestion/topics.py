@@ -83,6 +83,16 @@ def describe_topic(bootstrap_servers: str, name: str) -> list[PartitionState]:
     return [PartitionState(tp.partition, leaders[tp], begin[tp].offset, end[tp].offset) for tp in sorted(leaders)]
 
 
+def topic_id(bootstrap_servers: str, name: str) -> str:
+    """The id that the broker gave the topic when it was made: a topic made anew under the same name has another one.
+
+    Raises:
+        TopicError, NoBroker: when there is no such topic, no broker.
+    """
+    with open_admin(bootstrap_servers) as admin:
+        return str(_describe(admin, bootstrap_servers, name)["topic_id"])
+
+
 def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
     """The offset that comes next in each partition; their sum is how many messages the topic ever took."""
     return {state.partition: state.end_offset for state in describe_topic(bootstrap_servers, name)}

@@ -1,90 +1,105 @@
-"""The HTTP service: ready features in, or a raw payment in; a verdict out, timed and counted."""
+"""The HTTP service: ready features in, or raw payments in; a verdict out, timed and counted."""
 
 from __future__ import annotations
 
-import math
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from capstone_utils.features.spec import BRIEF_FEATURES
+from capstone_utils.serving.desk import MAX_BATCH, Desk
+from capstone_utils.serving.front_door import FrontDoor, count_problem
+from capstone_utils.serving.journal import Journal
 from capstone_utils.serving.messages import (
-    TRANSACTION_BODY,
+    TRANSACTION_SCHEMA,
     Health,
+    ModelDescription,
     PredictAnswer,
     PredictRequest,
+    ProblemDetail,
     Readiness,
-    Refusal,
     ScoreAnswer,
-    Verdict,
+    json_body,
 )
-from capstone_utils.serving.metrics import FAILED, REFUSED, ServiceMetrics
-from capstone_utils.serving.scorer import Decision, Scorer
-from capstone_utils.transaction import InvalidTransaction, Transaction
+from capstone_utils.serving.metrics import ServiceMetrics
+from capstone_utils.serving.problems import MEDIA_TYPE, Problem, sentence
+from capstone_utils.serving.scorer import Scorer
 
-REFUSALS: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "A field is missing or wrong"}}
-GONE: dict[int | str, dict[str, Any]] = {409: {"model": Refusal, "description": "Scored before, its answer is gone"}}
+BATCH_SCHEMA = {"type": "array", "items": TRANSACTION_SCHEMA, "minItems": 1, "maxItems": MAX_BATCH}
+WHY = {
+    401: "The key is missing or wrong",
+    408: "The body did not arrive in time",
+    409: "Scored before, and its answer is gone",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    422: "A field is missing or wrong",
+    503: "Too much at once, or the answer could not be written down; try again",
+}
 
 
-class ScoredBefore(ValueError):
-    """A transaction_id whose payment was seen before, and whose answer is not kept."""
-
-
-def create_app(scorer: Scorer, metrics: ServiceMetrics) -> FastAPI:
+def create_app(
+    scorer: Scorer,
+    metrics: ServiceMetrics,
+    journal: Journal | None = None,
+    pending: Callable[[], int] = lambda: 0,
+    api_key: str = "",
+) -> FastAPI:
     """The service's routes around `app.state.scorer`, which may be replaced while it runs.
 
-    The routes that touch the scorer are coroutines that do not pause while they do: one payment after the other, on the
-    event loop's thread. So the state sees payments in one order, and needs no lock.
+    Every prediction is made without a pause on the event loop's thread: one payment after the other. So the state sees
+    payments in one order, and needs no lock. `pending` says how many requests are under way.
     """
     app = FastAPI(
         title="Streaming fraud detection",
-        description="Ready features to `/predict/`, raw payments to `/score`.",
+        description="Ready features to `/predict/`, raw payments to `/score`. Errors are problem details (RFC 9457).",
         version="1.0.0",
     )
     app.state.scorer = scorer
-    _add_predictions(app, metrics)
+    desk = Desk(app.state, metrics, journal)
+    _add_predictions(app, desk)
     _add_health(app)
-    _add_refusals(app, metrics)
+    _add_problems(app, metrics)
+    routes = {"/predict/": lambda body, _: desk.predict(body), "/score": desk.score, "/score/batch": desk.score_batch}
+    app.add_middleware(FrontDoor, routes=routes, metrics=metrics, pending=pending, api_key=api_key)
     return app
 
 
-def _add_predictions(app: FastAPI, metrics: ServiceMetrics) -> None:
-    @app.post("/predict/", responses=REFUSALS)
-    async def predict(body: PredictRequest) -> PredictAnswer:
-        """Fraud or not, from the brief's five features."""
-        began = time.perf_counter()
-        probability, fraud, _ = app.state.scorer.judge.rule_brief([getattr(body, name) for name in BRIEF_FEATURES])
-        seconds = time.perf_counter() - began
-        metrics.answered(probability, fraud, seconds)
-        return PredictAnswer(prediction=_verdict(fraud), fraud_probability=probability, latency=seconds)
+def _add_predictions(app: FastAPI, desk: Desk) -> None:
+    """The routes as OpenAPI shows them; `FrontDoor` answers them with the same desk before they are reached."""
 
-    @app.post("/score", responses=REFUSALS | GONE, openapi_extra={"requestBody": TRANSACTION_BODY})
-    async def score(request: Request, explain: bool = False) -> ScoreAnswer:
+    def route(path: str, answer: Any, schema: dict[str, Any], *statuses: int) -> Callable[..., Any]:
+        return app.post(
+            path,
+            response_model=answer,
+            responses=_problems(401, 408, 413, 415, 422, *statuses),
+            openapi_extra=json_body(schema),
+        )
+
+    def answered(payload: bytes) -> Response:
+        return Response(payload, media_type="application/json")
+
+    @route("/predict/", PredictAnswer, PredictRequest.model_json_schema(), 503)
+    async def predict(request: Request) -> Response:
+        """Fraud or not, from the brief's five features."""
+        return answered(desk.predict(await request.body()))
+
+    @route("/score", ScoreAnswer, TRANSACTION_SCHEMA, 409, 503)
+    async def score(request: Request, explain: bool = False) -> Response:
         """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history.
 
-        With `explain=true` the answer says what spoke loudest for fraud, in plain words.
+        Sent again, it gets the same answer, and nothing changes. With `explain=true` the answer says what spoke loudest
+        for fraud, in plain words.
         """
-        began = time.perf_counter()
-        transaction = Transaction.from_json(await request.body())
-        decision: Decision | None = app.state.scorer.score(transaction)
-        if decision is None:
-            raise ScoredBefore(f"transaction_id={transaction.transaction_id} was seen before; a payment has its own id")
-        seconds = time.perf_counter() - began
-        metrics.scored(decision, seconds)
-        return ScoreAnswer(
-            transaction_id=decision.transaction_id,
-            prediction=_verdict(decision.fraud),
-            fraud_probability=decision.probability,
-            latency=seconds,
-            decided_by="fallback" if decision.ruling.by_fallback else "model",
-            reasons=_reasons(app.state.scorer, decision) if explain else None,
-            features={name: None if math.isnan(value) else value for name, value in decision.features.items()},
-            duplicate=decision.duplicate,
-        )
+        return answered(desk.score(await request.body(), explain))
+
+    @route("/score/batch", list[ScoreAnswer | None], BATCH_SCHEMA, 503)
+    async def score_batch(request: Request, explain: bool = False) -> Response:
+        """The same for many payments in their order: all are taken in, or none where one is wrong."""
+        return answered(desk.score_batch(await request.body(), explain))
 
 
 def _add_health(app: FastAPI) -> None:
@@ -93,70 +108,69 @@ def _add_health(app: FastAPI) -> None:
         """The process answers."""
         return Health(status="ok")
 
-    @app.get("/readyz", responses={503: {"model": Refusal, "description": "It cannot decide"}})
+    @app.get("/readyz", responses=_problems(503))
     async def readyz() -> Readiness:
         """Ready to decide: a prediction was just made, and not counted."""
         return _readiness(app.state.scorer)
 
+    @app.get("/model", responses=_problems(401))
+    async def model() -> ModelDescription:
+        """What decides: versions, thresholds, features, when and on what it was trained, and what it reached."""
+        models = app.state.scorer.models
+        return ModelDescription(
+            version=models.version,
+            features={role: list(getattr(models, role).features) for role in ("score", "predict")},
+            thresholds={role: getattr(models, role).threshold for role in ("score", "predict")},
+            fallback=models.fallback is not None,
+            training=dict(models.training),
+            metrics=dict(models.metrics),
+        )
 
-def _add_refusals(app: FastAPI, metrics: ServiceMetrics) -> None:
-    """Every request without a prediction is answered with a sentence, and counted."""
 
-    def refuse(sentence: str, status: int) -> JSONResponse:
-        metrics.errors.labels(FAILED if status >= 500 else REFUSED).inc()
-        return JSONResponse({"detail": sentence}, status_code=status)
+def _add_problems(app: FastAPI, metrics: ServiceMetrics) -> None:
+    """What FastAPI refuses is a problem detail too, and counted."""
+
+    def refuse(problem: Problem) -> Response:
+        count_problem(metrics, problem)
+        return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE.decode())
 
     @app.exception_handler(RequestValidationError)
-    async def wrong_fields(_: Request, error: RequestValidationError) -> JSONResponse:
-        return refuse("; ".join(map(_sentence, error.errors())), 422)
+    async def wrong_fields(_: Request, error: RequestValidationError) -> Response:
+        return refuse(Problem(422, "; ".join(map(sentence, error.errors()))))
 
-    @app.exception_handler(InvalidTransaction)
-    async def wrong_transaction(_: Request, error: InvalidTransaction) -> JSONResponse:
-        return refuse(str(error), 422)
+    @app.exception_handler(HTTPException)
+    async def wrong_request(request: Request, error: HTTPException) -> Response:
+        what = f"{request.method} {request.url.path}: {error.detail}"
+        return refuse(Problem(error.status_code, what, error.headers))
 
-    @app.exception_handler(ScoredBefore)
-    async def scored_before(_: Request, error: ScoredBefore) -> JSONResponse:
-        return refuse(str(error), 409)
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return refuse(error)
 
     @app.exception_handler(Exception)
-    async def failed(_: Request, error: Exception) -> JSONResponse:
-        return refuse(f"the service failed ({type(error).__name__}); the payment was not scored", 500)
+    async def failed(_: Request, error: Exception) -> Response:
+        return refuse(Problem(500, f"the service failed ({type(error).__name__})"))
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of these refusals."""
+    content = {MEDIA_TYPE.decode(): {"schema": {"$ref": "#/components/schemas/ProblemDetail"}}}
+    return {status: {"model": ProblemDetail, "description": WHY[status], "content": content} for status in statuses}
 
 
 def _readiness(scorer: Scorer) -> Readiness:
     try:
         scorer.judge.rule_brief([1.0] * len(BRIEF_FEATURES))
     except Exception as error:
-        raise HTTPException(503, f"the model does not answer: {error!r}") from error
+        raise Problem(503, f"the model does not answer: {error!r}") from error
     return Readiness(
         ready=True,
+        model_version=scorer.judge.version,
         spec_hash=scorer.online.spec.hash,
         customers=len(scorer.online.users),
         batch_tables={name: _date(table.first_day + len(table.values) - 1) for name, table in scorer.daily.items()},
     )
 
 
-def _reasons(scorer: Scorer, decision: Decision) -> list[str]:
-    """In plain words; none for a payment that was scored before, whose features went with the first answer."""
-    if decision.duplicate:
-        return []
-    return [reason.text for reason in scorer.judge.explain(list(decision.features.values()), decision.ruling)]
-
-
-def _verdict(fraud: bool) -> Verdict:
-    return "Fraud" if fraud else "Legit"
-
-
 def _date(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    """One of pydantic's errors as "amount='much' is wrong: Input should be a valid number"."""
-    field = ".".join(str(part) for part in error["loc"] if part != "body") or "body"
-    if error["type"] == "missing":
-        return f"{field} is missing"
-    shown = repr(error.get("input"))
-    if error["type"] in ("value_error", "json_invalid"):
-        return f"{error['msg'].removeprefix('Value error, ')}"
-    return f"{field}={shown if len(shown) <= 80 else shown[:77] + '...'} is wrong: {error['msg']}"

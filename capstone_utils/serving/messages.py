@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from capstone_utils.transaction import MAX_AMOUNT_CENTS, MAX_ID, MAX_TEXT
+from capstone_utils.transaction import MAX_AMOUNT_CENTS, MAX_ID, MAX_TEXT, SCHEMA_VERSION
 
 MAX_AMOUNT = MAX_AMOUNT_CENTS / 100
 Money = Annotated[float, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False)]
@@ -61,12 +61,15 @@ class ScoreAnswer(PredictAnswer):
     decided_by: Literal["model", "fallback"] = Field(description="fallback: only the anomaly score calls it fraud")
     reasons: list[str] | None = Field(description="what spoke loudest for fraud, when asked for with explain=true")
     features: dict[str, float | None] = Field(description="null: not known, such as the time since a first payment")
-    duplicate: bool = Field(description="scored before: the earlier answer, its features left out")
+    duplicate: bool = Field(description="scored before: this is the earlier answer, and nothing has changed")
 
 
-class Refusal(BaseModel):
-    """Why a request got no prediction: the field, what it held and what would be right."""
+class ProblemDetail(BaseModel):
+    """Why a request got no prediction (RFC 9457): the field, what it held and what would be right."""
 
+    type: str
+    title: str
+    status: int
     detail: str
 
 
@@ -80,16 +83,30 @@ class Readiness(BaseModel):
     """What the service would decide with."""
 
     ready: bool
+    model_version: str
     spec_hash: str
     customers: int = Field(description="customers in the state")
     batch_tables: dict[str, str] = Field(description="the last day that each batch table was made for")
 
 
+class ModelDescription(BaseModel):
+    """The models that decide, by what their manifest says."""
+
+    version: str = Field(description="the beginning of the manifest's SHA-256; empty for models from no directory")
+    features: dict[str, list[str]]
+    thresholds: dict[str, float]
+    fallback: bool = Field(description="whether an anomaly score decides with the model")
+    training: dict[str, Any]
+    metrics: dict[str, float]
+
+
 TRANSACTION_SCHEMA: dict[str, Any] = {
     "title": "Transaction",
     "type": "object",
+    "additionalProperties": False,
     "required": ["transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device"],
     "properties": {
+        "schema_version": {"const": SCHEMA_VERSION},
         "transaction_id": {"type": "integer", "minimum": 0, "maximum": MAX_ID},
         "user_id": {"type": "integer", "minimum": 0, "maximum": MAX_ID},
         "amount": {"type": "number", "description": "at most 2 decimals; refunds are negative"},
@@ -113,4 +130,7 @@ TRANSACTION_SCHEMA: dict[str, Any] = {
     },
 }
 
-TRANSACTION_BODY = {"required": True, "content": {"application/json": {"schema": TRANSACTION_SCHEMA}}}
+
+def json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAPI says of a body of this JSON schema."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from capstone_utils.features.spec import SPEC, Daily
+from capstone_utils.serving import reload
+from capstone_utils.serving.judge import Ruling
 from capstone_utils.serving.scorer import Decision
 
 # The 200 ms of the brief is a bound of its own, so that "how many were slower" is counted and not estimated.
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5)
 PROBABILITY_BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BATCH_FEATURES = tuple(feature.name for feature in SPEC.features if isinstance(feature, Daily))
-REFUSED, FAILED = "refused", "failed"  # a request that was wrong, and one that we could not answer
+REFUSED, FAILED, SHED = "refused", "failed", "shed"  # a wrong request, one that failed, one turned away in a rush
+PLACES = {name: SPEC.names.index(name) for name in ("seconds_since_last", *BATCH_FEATURES)}
 
 
 class ServiceMetrics:
@@ -38,27 +41,40 @@ class ServiceMetrics:
         self.parity_mismatches = counter("feature_parity_mismatches", "Features that differed then", "feature")
         self.latency = histogram("prediction_latency_seconds", "From the request to its answer", LATENCY_BOUNDS)
         self.probability = histogram("fraud_probability", "What the model answered", PROBABILITY_BOUNDS)
-        for kind in (REFUSED, FAILED):  # a counter that is there from the start reads as zero, not as missing
+        self.by_fallback = counter("fallback_predictions", "Payments that only the fallback called fraud")
+        self.reloads = counter("model_reloads", "Models found in place of the one that decides, by outcome", "outcome")
+        self.model = Gauge("model_info", "The version that decides", ["version"], registry=self.registry)
+        self.unwritten = Gauge("unwritten_answers", "Payments scored and not in the journal", registry=self.registry)
+        for outcome in (reload.LOADED, reload.REFUSED):
+            self.reloads.labels(outcome)
+        for kind in (REFUSED, FAILED, SHED):  # a counter that is there from the start reads as zero, not as missing
             self.errors.labels(kind)
         for feature in (*SPEC.names, "duplicate"):
             self.parity_mismatches.labels(feature)
 
-    def answered(self, probability: float, fraud: bool, seconds: float) -> None:
+    def answered(self, ruling: Ruling, seconds: float) -> None:
         """Count one prediction and what it took."""
         self.requests.inc()
-        if fraud:
+        if ruling.fraud:
             self.frauds.inc()
+            if ruling.by_fallback:
+                self.by_fallback.inc()
         self.latency.observe(seconds)
-        self.probability.observe(probability)
+        self.probability.observe(ruling.probability)
 
     def scored(self, decision: Decision, seconds: float) -> None:
         """Count the decision on one raw payment, and what was unusual about it."""
-        self.answered(decision.probability, decision.fraud, seconds)
+        self.answered(decision.ruling, seconds)
         if decision.duplicate:
             self.duplicates.inc()
             return
-        if decision.features["seconds_since_last"] < 0:
+        if decision.features[PLACES["seconds_since_last"]] < 0:
             self.late.inc()
         for name in BATCH_FEATURES:
-            if math.isnan(decision.features[name]):
+            if math.isnan(decision.features[PLACES[name]]):
                 self.without_batch.labels(name).inc()
+
+    def decides(self, version: str) -> None:
+        """Say which model decides from now on."""
+        self.model.clear()
+        self.model.labels(version).set(1)

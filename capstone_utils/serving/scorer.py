@@ -1,4 +1,4 @@
-"""From a raw payment to a decision: features from the online state, a probability from the model, one threshold."""
+"""From a raw payment to a decision: features from the online state, a ruling from the models."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from capstone_utils.serving.judge import Judge, Ruling
 from capstone_utils.serving.store import Models
 from capstone_utils.transaction import Transaction
 
-ANSWERS_KEPT = 100_000  # the latest ones, for transactions that are sent again
+ANSWERS_KEPT = 50_000  # the latest ones, for transactions that are sent again: some 50 MB
 
 
 class Decision(NamedTuple):
-    """What the detectives say about one payment. `features` has the spec's names, missing ones as NaN.
+    """What is said about one payment: the ruling, and the features in the spec's order, missing ones as NaN.
 
-    A `duplicate` has the answer that its transaction_id was given before, and no features: they went with that answer.
+    A `duplicate` has the ruling and the features that its transaction_id was given before.
     """
 
     transaction_id: int
     ruling: Ruling
-    features: dict[str, float]
+    features: tuple[float, ...]
     duplicate: bool = False
 
     @property
@@ -46,7 +46,7 @@ class Scorer:
         self.daily = dict(daily or {})
         self.online = OnlineFeatures(spec, self.daily)
         self.watch: Callable[[Transaction, tuple[float, ...] | None], None] | None = None  # is told what was made
-        self._answers: OrderedDict[tuple[int, int], Ruling] = OrderedDict()
+        self._answers: OrderedDict[tuple[int, int], Decision] = OrderedDict()
 
     @property
     def models(self) -> Models:
@@ -57,6 +57,12 @@ class Scorer:
         """How many transactions of `history` (in order of arrival) the state has now seen, without scoring them."""
         return sum(self.online.update(transaction) is not None for transaction in history)
 
+    def remember(self, transaction: Transaction, ruling: Ruling) -> None:
+        """Take in a payment that was scored before this process began, with the ruling that was given then."""
+        features = self.online.update(transaction)
+        if features is not None:
+            self._keep(transaction, Decision(transaction.transaction_id, ruling, features))
+
     def score(self, transaction: Transaction) -> Decision | None:
         """The decision on one payment, which its customer's state has seen from now on.
 
@@ -66,25 +72,31 @@ class Scorer:
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Decision | None]:
         """The decisions on payments in the order of arrival: features one by one, the model once for all of them."""
-        made = [self.online.update(transaction) for transaction in transactions]
+        kept = [self._again(transaction) for transaction in transactions]
+        made = [
+            None if again else self.online.update(transaction)
+            for again, transaction in zip(kept, transactions, strict=True)
+        ]
         if self.watch is not None:
-            for transaction, features in zip(transactions, made, strict=True):
-                self.watch(transaction, features)
+            for again, transaction, features in zip(kept, transactions, made, strict=True):
+                if not again:
+                    self.watch(transaction, features)
         rulings = iter(self.judge.rule([features for features in made if features is not None]))
         return [
-            self._again(transaction) if features is None else self._decide(transaction, features, next(rulings))
-            for transaction, features in zip(transactions, made, strict=True)
+            again or self._again(transaction)  # sent twice in one call, or too long ago for its answer to be kept
+            if features is None
+            else self._keep(transaction, Decision(transaction.transaction_id, next(rulings), features))
+            for again, transaction, features in zip(kept, transactions, made, strict=True)
         ]
 
-    def _decide(self, transaction: Transaction, features: tuple[float, ...], ruling: Ruling) -> Decision:
+    def _keep(self, transaction: Transaction, decision: Decision) -> Decision:
         key = transaction.user_id, transaction.transaction_id
-        self._answers[key] = ruling
+        self._answers[key] = decision
         self._answers.move_to_end(key)
         if len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
-        named = dict(zip(self.online.spec.names, features, strict=True))
-        return Decision(transaction.transaction_id, ruling, named)
+        return decision
 
     def _again(self, transaction: Transaction) -> Decision | None:
-        ruling = self._answers.get((transaction.user_id, transaction.transaction_id))
-        return None if ruling is None else Decision(transaction.transaction_id, ruling, {}, duplicate=True)
+        decision = self._answers.get((transaction.user_id, transaction.transaction_id))
+        return None if decision is None else decision._replace(duplicate=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
 import threading
 import time
 from dataclasses import replace
+from ipaddress import ip_address
 from types import FrameType, TracebackType
 
 import uvicorn
@@ -17,13 +19,19 @@ from capstone_utils.features.daily import read_daily
 from capstone_utils.features.enriched import read_enriched, transactions_in
 from capstone_utils.process import bind
 from capstone_utils.serving.app import create_app
+from capstone_utils.serving.front_door import MAX_PENDING
+from capstone_utils.serving.journal import InvalidJournal, Journal, read_journal
+from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.metrics import ServiceMetrics
 from capstone_utils.serving.parity_watch import ParityWatch
+from capstone_utils.serving.reload import Reloading
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.store import InvalidModel, load_models
 from capstone_utils.settings import Settings
 
 START_SECONDS = 20.0
+GRACE_SECONDS = 30  # for requests under way when the service is told to stop
+BACKLOG = 256  # connections that wait to be taken; more are kept waiting by the kernel
 
 
 class ServiceError(RuntimeError):
@@ -36,9 +44,15 @@ _running: list[Service] = []
 class Service:
     """A running service. It stops with `stop()`, at the end of its `with` block, and with the process."""
 
-    def __init__(self, settings: Settings, scorer: Scorer) -> None:
+    def __init__(self, settings: Settings, scorer: Scorer, journal: Journal | None = None) -> None:
+        if not settings.api_key and not _loopback(settings.host):
+            raise ServiceError(
+                f"CAPSTONE_HOST={settings.host} lets other machines in: set CAPSTONE_API_KEY to a secret of your own, "
+                "which callers send in the header X-API-Key, or bind to 127.0.0.1"
+            )
         self.metrics = metrics = ServiceMetrics()
-        self.app = create_app(scorer, metrics)
+        self.app = create_app(scorer, metrics, journal, self._pending, settings.api_key)
+        self._use(scorer.judge)
         api = _bind(settings.host, settings.api_port, "CAPSTONE_API_PORT")
         try:
             with _bind(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT") as probe:
@@ -51,9 +65,28 @@ class Service:
             raise
         self._parity = ParityWatch(scorer, metrics)
         self.settings = replace(settings, api_port=api.getsockname()[1], metrics_port=metrics_port)
-        self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="warning", lifespan="off"))
+        config = uvicorn.Config(
+            self.app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+        self._reloading = Reloading(settings.model_dir, self._use, metrics.reloads)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
         self._thread.start()
+
+    def _use(self, judge: Judge) -> None:
+        """Decide with it from now on; one assignment: a request sees the old one or this one."""
+        self.app.state.scorer.judge = judge
+        self.metrics.decides(judge.version)
+
+    def _pending(self) -> int:
+        """Requests that have come and are not answered yet."""
+        tasks = self._server.server_state.tasks  # with those just answered, until the loop comes round
+        return len(tasks) if len(tasks) <= MAX_PENDING else sum(not task.done() for task in tasks)
 
     @property
     def url(self) -> str:
@@ -73,6 +106,7 @@ class Service:
         """Answer what is under way, then stop; does nothing when it has stopped already."""
         self._server.should_exit = True
         self._thread.join()
+        self._reloading.stop()
         self._parity.stop()
         self._metrics_server.shutdown()
         self._metrics_server.server_close()
@@ -89,7 +123,7 @@ class Service:
         self.stop()
 
 
-def start_service(settings: Settings, scorer: Scorer) -> Service:
+def start_service(settings: Settings, scorer: Scorer, journal: Journal | None = None) -> Service:
     """A service that takes requests now; one that this process ran on the same ports before is stopped first.
 
     Raises:
@@ -98,7 +132,7 @@ def start_service(settings: Settings, scorer: Scorer) -> Service:
     for earlier in list(_running):
         if earlier.settings.api_port == settings.api_port or earlier.settings.metrics_port == settings.metrics_port:
             earlier.stop()
-    service = Service(settings, scorer)
+    service = Service(settings, scorer, journal)
     _running.append(service)
     deadline = time.monotonic() + START_SECONDS
     while not service.running():
@@ -110,16 +144,20 @@ def start_service(settings: Settings, scorer: Scorer) -> Service:
 
 
 def load_scorer(settings: Settings) -> Scorer:
-    """The scorer that notebook 3 left: its model, the batch tables, and the customers' state rebuilt from the history.
+    """The scorer that notebook 3 left: its model, the batch tables, and the customers' state rebuilt from the history
+    and from the journal of what was answered since.
 
     Raises:
         InvalidModel: when there is no model, or it must not be used.
+        InvalidJournal: when the journal is damaged.
     """
     models = load_models(settings.model_dir)
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
     scorer = Scorer(models, daily)
     if settings.enriched_csv.exists():
         scorer.warm_up(transactions_in(read_enriched(settings.enriched_csv)))
+    for entry in read_journal(settings.journal):
+        scorer.remember(entry.transaction, entry.ruling)
     return scorer
 
 
@@ -128,8 +166,9 @@ def main() -> int:
     settings = Settings.from_environment()
     try:
         scorer = load_scorer(settings)
-        service = start_service(settings, scorer)
-    except (InvalidModel, ServiceError) as error:
+        journal = Journal(settings.journal)
+        service = start_service(settings, scorer, journal)
+    except (InvalidJournal, InvalidModel, ServiceError) as error:
         print(error, file=sys.stderr)
         return 1
     stopping = threading.Event()
@@ -140,9 +179,16 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     print(f"{service.url}/docs answers; metrics at http://{service.metrics_address}/metrics; Ctrl-C stops", flush=True)
+    gc.collect()
+    gc.freeze()  # the state is not looked at again: one look through all of it would be the slowest answer
     with service:
         stopping.wait()
+    journal.close()
     return 0
+
+
+def _loopback(host: str) -> bool:
+    return host == "localhost" or ip_address(host).is_loopback
 
 
 def _bind(host: str, port: int, setting: str) -> socket.socket:

@@ -40,6 +40,7 @@ class Models:
     fallback: Fallback | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # periods and counts, for people
     metrics: Mapping[str, float] = field(default_factory=dict)  # on the test weeks, for people and for gates
+    version: str = ""  # the beginning of the manifest's SHA-256, once they are read from a directory
 
 
 def save_models(models: Models, directory: Path, spec: FeatureSpec = SPEC) -> dict[str, Any]:
@@ -98,7 +99,14 @@ def load_models(directory: Path, spec: FeatureSpec = SPEC) -> Models:
         )
     found = {role: _load(directory, manifest["models"][role]) for role in FILES}
     fallback = _load_fallback(directory, manifest["models"].get("fallback"))
-    models = Models(**found, fallback=fallback, training=manifest["training"], metrics=manifest["metrics"])
+    models = Models(
+        found["score"],
+        found["predict"],
+        fallback,
+        training=manifest["training"],
+        metrics=manifest["metrics"],
+        version=_sha256(directory / MANIFEST)[:12],
+    )
     _check_features(models, spec)
     return models
 

@@ -1,9 +1,8 @@
-"""What the fault tests share: finding a broker's process, waiting for what must come true, and a disk that is full."""
+"""What the fault tests share: finding a broker's process, and a disk that is full."""
 
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,19 +22,6 @@ def broker_processes() -> Callable[[Settings], list[psutil.Process]]:
         return [each for each in found if each.info == {"name": "java", "cwd": str(broker_dir(settings))}]
 
     return find
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """A function that waits for a condition, and fails when it has not come true in time."""
-
-    def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "the condition did not come true in time"
-            time.sleep(0.02)
-
-    return wait
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ RULES = {
     for rule in group["rules"]
 }
 QUESTIONS = [line for block in re.findall(r"```promql\n(.*?)```", RUNBOOK, re.S) for line in block.splitlines()]
-SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
 
 

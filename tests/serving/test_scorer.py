@@ -33,17 +33,31 @@ def test_decisions_are_the_model_s_answer_on_the_offline_features(models, daily,
 
 def test_a_payment_sent_again_gets_its_earlier_answer_and_changes_nothing(scorer, payments):
     first, second = scorer.score(payments[0]), scorer.score(payments[1])
-    again = scorer.score(payments[0])
-    assert (again.probability, again.fraud, again.duplicate) == (first.probability, first.fraud, True)
+    before = scorer.online.snapshot()
+    assert repr(scorer.score(payments[0])) == repr(first._replace(duplicate=True))
     assert not second.duplicate
+    assert scorer.online.snapshot() == before
+
+
+def test_the_same_payment_twice_in_one_call_is_answered_twice_and_counted_once(scorer, payments):
+    first, again = scorer.score_many([payments[0], payments[0]])
+    assert repr(again) == repr(first._replace(duplicate=True))
     assert scorer.online.duplicates == 1
+
+
+def test_a_payment_of_long_ago_sent_again_gets_its_answer_although_the_state_has_forgotten_it(scorer, payments):
+    old = scorer.score(payments[0])
+    for place in range(1, 4):
+        later = payments[0].event_time_us + place * 40 * 86_400_000_000
+        scorer.score(payments[0]._replace(transaction_id=10_000 + place, event_time_us=later))
+    assert repr(scorer.score(payments[0])) == repr(old._replace(duplicate=True))
 
 
 def test_the_same_id_of_two_customers_are_two_payments(models, daily, payments):
     scorer = Scorer(models, daily)
     small, large = payments[0], payments[0]._replace(user_id=999, amount_cents=5_000_000)
     decisions = scorer.score_many([small, large])
-    assert [d.features["amount"] for d in decisions] == [small.amount_cents / 100, 50_000.0]
+    assert [d.features[0] for d in decisions] == [small.amount_cents / 100, 50_000.0]
     assert [scorer.score(t).probability for t in (small, large)] == [d.probability for d in decisions]
 
 

@@ -1,0 +1,144 @@
+"""How many requests a second does the service answer on one core, and how fast at a thousand a second?
+
+The service as `serve` starts it, journal included, pinned to one core; the caller on another one, with 16 connections.
+Beside it the brief's own sketch of the service. A rate is the median of several rounds, in each of which all take their
+turn; the p99 at 1,000 a second is open loop, from when a request was due.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
+
+import httpx
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.http_load import Load, as_request, load
+from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
+from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.process import bind
+from capstone_utils.settings import ROOT, Settings
+
+GOALS = {"predict_rps": 8_000, "score_rps": 5_000}
+BRIEF = {
+    "amount": 500.50,
+    "avg_transaction_amount": 300.25,
+    "transaction_count": 5,
+    "unique_locations": 2,
+    "unique_devices": 1,
+}
+PREDICTS, SCORES, BRIEFS, RATE, SECONDS = 40_000, 20_000, 500, 1_000, 20
+CORE = 0
+
+
+@contextlib.contextmanager
+def process(command: list[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A server pinned to one core; killed at the end."""
+
+    def pin() -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.sched_setaffinity(0, {CORE})
+
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True, preexec_fn=pin
+    )
+    try:
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextlib.contextmanager
+def ours(settings: Settings, state: str) -> Iterator[int]:
+    """The port of our service, once it answers, with an empty journal."""
+    given = {"CAPSTONE_API_PORT": "0", "CAPSTONE_METRICS_PORT": "0", "CAPSTONE_WORK_DIR": str(settings.work_dir)}
+    command = [sys.executable, "-m", "capstone_utils.serving.service"]
+    with process(command, **given, CAPSTONE_STATE_DIR=state) as server:
+        found = re.search(r":(\d+)/docs", server.stdout.readline() if server.stdout else "")
+        if not found:
+            raise RuntimeError("the service ended before it answered")
+        yield int(found[1])
+
+
+@contextlib.contextmanager
+def the_brief_s(settings: Settings) -> Iterator[int]:
+    """The port of the brief's service, once it answers."""
+    with bind("127.0.0.1", 0) as probe:
+        port = probe.getsockname()[1]
+    model = str(settings.model_dir / "predict_model.json")
+    with process([sys.executable, "-m", "benchmarks.brief_app", model, str(port)]) as server:
+        while True:
+            try:
+                httpx.post(f"http://127.0.0.1:{port}/predict/", json=BRIEF, timeout=30).raise_for_status()
+                break
+            except httpx.ConnectError:
+                if server.poll() is not None:
+                    raise RuntimeError("the brief's service ended before it answered") from None
+                time.sleep(0.1)
+        yield port
+
+
+def measure(settings: Settings, rounds: int) -> tuple[dict[str, list[Load]], list[Load]]:
+    """Loads by name, one a round; and those at `RATE`, first /predict/, then /score."""
+    brief = as_request("/predict/", json.dumps(BRIEF).encode())
+    payments = list(transactions_of(course_stream().transactions.tail(rounds * SCORES + 2 * SECONDS * RATE)))
+    scores = [as_request("/score", replace_id(payment, place).to_json()) for place, payment in enumerate(payments)]
+    made: dict[str, list[Load]] = {"predict": [], "score": [], "brief": []}
+    with tempfile.TemporaryDirectory() as state, ours(settings, state) as port, the_brief_s(settings) as other:
+        load(port, [brief] * 2_000)
+        for number in tqdm(range(rounds), desc="rounds"):
+            made["predict"].append(load(port, [brief] * PREDICTS))
+            made["score"].append(load(port, scores[number * SCORES : (number + 1) * SCORES]))
+            made["brief"].append(load(other, [brief] * BRIEFS))
+        last = scores[rounds * SCORES :][: SECONDS * RATE]
+        paced = [load(port, [brief] * (SECONDS * RATE), RATE), load(port, last, RATE)]
+    return made, paced
+
+
+def replace_id(payment, place: int):  # type: ignore[no-untyped-def]
+    """The payment under an id of its own: the service knows it from its history."""
+    return payment._replace(transaction_id=10**12 + place)
+
+
+def main() -> None:
+    """Prints a line each, and with --json one JSON object as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often everyone takes a turn (default: 3)")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error(f"--rounds={given.rounds} is not 1 or more")
+    settings = replace(Settings.from_environment())
+    ensure_models(settings, ensure_enriched(settings, course_stream()))
+    made, paced = measure(settings, given.rounds)
+    rates = {f"{name}_rps": median(each.per_second for each in loads) for name, loads in made.items()}
+    failed = sum(each.failed for loads in (*made.values(), paced) for each in loads)
+    p50, p99 = np.max([np.percentile(each.milliseconds, [50, 99]) for each in paced], axis=0)
+    for name, figure in rates.items():
+        goal = f"aim {GOALS[name]:,}" if name in GOALS else ""
+        print(f"{name:14}{figure:10,.0f} a second, {figure / rates['brief_rps']:6.1f} times the brief's  {goal}")
+    print(
+        f"at {RATE:,} a second: median {p50:.2f} ms, p99 {p99:.2f} ms, the slower route's; aim 10 ms. failed: {failed}"
+    )
+    if given.json:
+        found = {**rates, "p99_ms_at_1000": float(p99), "p50_ms_at_1000": float(p50), "failed": failed}
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

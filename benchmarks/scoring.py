@@ -1,0 +1,87 @@
+"""What does one ruling of the model cost, alone and in a batch, and is it XGBoost's to the last bit?
+
+The course's model on the course's payments, some features missing; XGBoost's own prediction beside it, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
+
+import numpy as np
+
+from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
+from capstone_utils.features.spec import SPEC
+from capstone_utils.serving.judge import Judge
+from capstone_utils.serving.trees import Trees
+from capstone_utils.settings import Settings
+
+ROWS, BATCH, MISSING = 20_000, 2_000, 0.1
+GOAL_SINGLE_US = 15.0
+
+
+def single_us(score: Callable[[np.ndarray], object], rows: np.ndarray) -> float:
+    """Microseconds for a row alone: the median of all the calls."""
+    taken = []
+    for place in range(len(rows)):
+        row = rows[place : place + 1]
+        began = time.perf_counter()
+        score(row)
+        taken.append(time.perf_counter() - began)
+    return 1e6 * median(taken)
+
+
+def batch_us(score: Callable[[np.ndarray], object], rows: np.ndarray) -> float:
+    """Microseconds for a row among `BATCH`: the median of all the batches."""
+    taken = []
+    for place in range(0, len(rows), BATCH):
+        began = time.perf_counter()
+        score(rows[place : place + BATCH])
+        taken.append(time.perf_counter() - began)
+    return 1e6 * median(taken) / BATCH
+
+
+def main() -> None:
+    """Prints a line a contender, and with --json one JSON object as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    given = parser.parse_args()
+    settings = Settings.from_environment()
+    enriched = ensure_enriched(settings, course_stream())
+    models = ensure_models(settings, enriched)
+    rows = enriched[list(SPEC.names)].tail(ROWS).to_numpy(float)
+    rows = np.where(np.random.default_rng(0).random(rows.shape) < MISSING, np.nan, rows)
+    booster, trees, judge = models.score.booster, Trees(models.score.booster), Judge(models)
+
+    def xgboost(table: np.ndarray) -> np.ndarray:
+        return np.asarray(booster.inplace_predict(table, predict_type="margin"))
+
+    contenders: dict[str, Callable[[np.ndarray], object]] = {
+        "XGBoost": xgboost,
+        "trees": trees.margins,
+        "trees and fallback": judge.rule,
+    }
+    alone = {name: single_us(score, rows[:5_000]) for name, score in contenders.items()}
+    together = {name: batch_us(score, rows) for name, score in contenders.items()}
+    difference = float(np.abs(xgboost(rows) - trees.margins(rows)).max())
+    print(f"{booster.num_boosted_rounds()} trees, {len(rows):,} rows, microseconds a row (median)")
+    print(f"{'':20}{'alone':>10}{f'of {BATCH:,}':>12}")
+    for name in contenders:
+        print(f"{name:20}{alone[name]:10.2f}{together[name]:12.2f}")
+    print(
+        f"alone, the trees are {alone['XGBoost'] / alone['trees']:.0f} times as fast; largest difference {difference}"
+    )
+    if given.json:
+        found = {"single_us": alone["trees"], "batch_us": together["trees"], "max_margin_diff": difference}
+        print(json.dumps(found | {"xgboost_single_us": alone["XGBoost"], "xgboost_batch_us": together["XGBoost"]}))
+
+
+if __name__ == "__main__":
+    main()

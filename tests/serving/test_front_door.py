@@ -1,0 +1,212 @@
+"""The way in: keys, sizes, media types, rushes and slow callers, over real HTTP; every refusal is a problem detail."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+
+from capstone_utils.serving import front_door
+from capstone_utils.serving import service as service_module
+from capstone_utils.serving.front_door import MAX_BYTES
+from capstone_utils.serving.scorer import Scorer
+from capstone_utils.serving.service import ServiceError, start_service
+from capstone_utils.settings import Settings
+
+BRIEF = {
+    "amount": 500.50,
+    "avg_transaction_amount": 300.25,
+    "transaction_count": 5,
+    "unique_locations": 2,
+    "unique_devices": 1,
+}
+ANY = Settings(api_port=0, metrics_port=0)
+
+
+def payment(number, **fields):
+    shop = {"amount": 19.99, "location": "NY", "merchant": "Amazon", "device": "mobile"}
+    return {"transaction_id": number, "user_id": 7, "timestamp": time.time(), **shop, **fields}
+
+
+@pytest.fixture
+def service(scorer):
+    with start_service(ANY, scorer) as running:
+        yield running
+
+
+@pytest.fixture
+def client(service):
+    with httpx.Client(base_url=service.url, timeout=10) as client:
+        yield client
+
+
+def problem(response, status):
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["title"]
+    return body["detail"]
+
+
+def test_a_body_over_the_limit_is_413_whether_its_length_is_told_or_not(client):
+    large = b"[" + b" " * MAX_BYTES + b"]"
+    kind = {"content-type": "application/json"}
+    assert f"at most {MAX_BYTES}" in problem(client.post("/score", content=large, headers=kind), 413)
+    in_parts = (large[place : place + 8192] for place in range(0, len(large), 8192))
+    assert f"more than {MAX_BYTES}" in problem(client.post("/score", content=in_parts, headers=kind), 413)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_another_media_type_is_415(client, kind):
+    headers = {"content-type": kind} if kind else {}
+    assert "is not application/json" in problem(client.post("/predict/", content=b"{}", headers=headers), 415)
+
+
+def test_a_charset_beside_the_media_type_is_fine(client):
+    headers = {"content-type": "application/json; charset=utf-8"}
+    assert client.post("/predict/", content=json.dumps(BRIEF), headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"color": "red"}, "color"),
+        ({"amount": float("nan")}, "message"),
+        ({"amount": 1e12}, "amount"),
+        ({"timestamp": time.time() + 3 * 86_400}, "timestamp"),
+        ({"timestamp": -1}, "timestamp"),
+        ({"location": "x" * 65}, "location"),
+        ({"user_id": -1}, "user_id"),
+        ({"user_id": "7"}, "user_id"),
+        ({"schema_version": 9}, "schema_version"),
+    ],
+)
+def test_a_payment_that_is_wrong_is_422_that_names_the_field_and_changes_nothing(client, service, change, field):
+    body = json.dumps(payment(1, **change))
+    response = client.post("/score", content=body, headers={"content-type": "application/json"})
+    assert problem(response, 422).startswith(field)
+    assert len(service.app.state.scorer.online.users) == 0
+
+
+@pytest.mark.parametrize("value", [True, "5", None, [5], -3, 2.5, 1e9])
+def test_a_count_that_is_none_is_422_by_name(client, value):
+    assert "transaction_count" in problem(client.post("/predict/", json=BRIEF | {"transaction_count": value}), 422)
+
+
+def test_unknown_paths_and_methods_are_problems_too(client):
+    assert "Not Found" in problem(client.get("/nowhere"), 404)
+    assert "/predict/" in problem(client.get("/predict/"), 405)
+
+
+def test_a_retry_gets_the_very_same_answer_and_changes_nothing(client, service):
+    body = payment(1)
+    first = client.post("/score", json=body).json()
+    before = service.app.state.scorer.online.snapshot()
+    again = client.post("/score", json=body).json()
+    assert again.pop("duplicate")
+    assert not first.pop("duplicate")
+    for answer in (first, again):
+        answer.pop("latency")
+    assert again == first
+    assert service.app.state.scorer.online.snapshot() == before
+
+
+def test_a_batch_is_answered_in_order_and_taken_in_whole_or_not_at_all(client, service):
+    payments = [payment(number, amount=float(number)) for number in range(1, 6)]
+    answers = client.post("/score/batch", json=payments).json()
+    assert [answer["features"]["amount"] for answer in answers] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [answer["features"]["transaction_count"] for answer in answers] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    wrong = [payment(10), payment(11, amount="much"), payment(12)]
+    assert "payment 1: amount='much'" in problem(client.post("/score/batch", json=wrong), 422)
+    alone = client.post("/score", json=payment(13)).json()
+    assert alone["features"]["transaction_count"] == 6.0
+    for body in ({}, [], [payment(1)] * 1001):
+        assert "1 to 1000 payments" in problem(client.post("/score/batch", json=body), 422)
+
+
+def test_beyond_this_machine_a_key_is_a_must(scorer):
+    with pytest.raises(ServiceError, match=r"CAPSTONE_HOST=0\.0\.0\.0 lets other machines in: set CAPSTONE_API_KEY"):
+        start_service(Settings(host="0.0.0.0", api_port=0, metrics_port=0), scorer)
+
+
+def test_with_a_key_only_those_who_hold_it_get_predictions(scorer):
+    settings = Settings(api_port=0, metrics_port=0, api_key="open sesame")
+    assert "sesame" not in repr(settings)
+    with start_service(settings, scorer) as service, httpx.Client(base_url=service.url) as client:
+        for headers in ({}, {"X-API-Key": "open"}):
+            assert "X-API-Key" in problem(client.post("/predict/", json=BRIEF, headers=headers), 401)
+            assert client.get("/model", headers=headers).status_code == 401
+        assert client.post("/predict/", json=BRIEF, headers={"X-API-Key": "open sesame"}).status_code == 200
+        assert client.get("/model", headers={"X-API-Key": "open sesame"}).json()["features"]["predict"] == list(BRIEF)
+        assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+
+
+def test_in_a_rush_some_are_turned_away_at_once_and_the_others_answered(scorer, monkeypatch):
+    monkeypatch.setattr(front_door, "MAX_PENDING", 8)
+    monkeypatch.setattr(service_module, "MAX_PENDING", 8)
+    rule = scorer.judge.rule_brief
+    scorer.judge.rule_brief = lambda features: (time.sleep(0.05), rule(features))[1]
+    body = json.dumps(BRIEF).encode()
+    request = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with start_service(ANY, scorer) as service, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", service.settings.api_port)
+        callers = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(60)]
+        for caller in callers:  # a connection that was not taken yet waits in the kernel, and is not seen
+            caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+        began = time.perf_counter()
+        for caller in callers:
+            caller.sendall(request % len(body) + body)
+        answers = [caller.recv(4096) for caller in callers]
+        took = time.perf_counter() - began
+    shed = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503")]
+    assert all(b"retry-after: 1" in answer for answer in shed)
+    served = sum(answer.startswith(b"HTTP/1.1 200") for answer in answers)
+    assert served + len(shed) == 60
+    assert 1 <= served < 40
+    assert took < 60 * 0.05  # nobody waited for all the others
+
+
+def test_a_slow_caller_gets_408_and_holds_nobody_up(service, monkeypatch):
+    monkeypatch.setattr(front_door, "BODY_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", service.settings.api_port)) as slow:
+        slow.sendall(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+        assert httpx.post(f"{service.url}/predict/", json=BRIEF).status_code == 200
+        slow.settimeout(10)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def test_a_thousand_idle_connections_hold_nobody_up(service):
+    address = ("127.0.0.1", service.settings.api_port)
+    with contextlib.ExitStack() as stack:
+        for _ in range(1000):
+            stack.enter_context(socket.create_connection(address, timeout=10))
+        assert httpx.post(f"{service.url}/predict/", json=BRIEF, timeout=10).status_code == 200
+
+
+def test_told_to_stop_it_finishes_what_is_under_way(models):
+    scorer = Scorer(models)
+    rule, begun = scorer.judge.rule_brief, threading.Event()
+
+    def slowly(features):
+        begun.set()
+        time.sleep(0.5)
+        return rule(features)
+
+    scorer.judge.rule_brief = slowly
+    service = start_service(ANY, scorer)
+    answers = []
+    caller = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{service.url}/predict/", json=BRIEF, timeout=10).status_code)
+    )
+    caller.start()
+    assert begun.wait(10)
+    service.stop()
+    caller.join()
+    assert answers == [200]

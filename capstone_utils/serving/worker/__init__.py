@@ -1,0 +1,1 @@
+"""The stream worker: payments from a topic, scores into another, nothing lost and nothing twice."""

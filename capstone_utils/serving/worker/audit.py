@@ -1,0 +1,128 @@
+"""Hold what a topic's payments were given against what they should have been given, computed offline from the topic."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.offline import offline_features
+from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.topics import describe_topic
+from capstone_utils.serving.judge import Judge
+from capstone_utils.serving.worker.log import read_partition
+from capstone_utils.serving.worker.score import Score
+from capstone_utils.settings import Settings
+from capstone_utils.transaction import InvalidTransaction, Transaction
+
+Key = tuple[int, int]  # user_id, transaction_id
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found. A payment that is not a duplicate should have one score: features and probability bit for bit.
+
+    `lost`, `twice`, `unequal` and `foreign` (a score of no payment) hold payments as (user_id, transaction_id);
+    `unreadable` counts the records that should lie in the dead-letter topic, `dead_letters` those that do.
+    """
+
+    payments: int = 0
+    duplicates: int = 0
+    unreadable: int = 0
+    dead_letters: int = 0
+    lost: list[Key] = field(default_factory=list)
+    twice: list[Key] = field(default_factory=list)
+    unequal: list[Key] = field(default_factory=list)
+    foreign: list[Key] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was lost, nothing came twice, and all is equal."""
+        return not (self.lost or self.twice or self.unequal or self.foreign) and self.unreadable == self.dead_letters
+
+    def __str__(self) -> str:
+        return (
+            f"{self.payments:,} payments, {self.duplicates:,} duplicates, {self.unreadable:,} unreadable: "
+            f"{len(self.lost):,} lost, {len(self.twice):,} twice, {len(self.unequal):,} unequal, "
+            f"{len(self.foreign):,} foreign, {self.dead_letters:,} dead letters"
+        )
+
+
+def audit(settings: Settings, judges: Mapping[str, Judge], daily: Mapping[str, DailyTable]) -> Audit:
+    """The topics `transactions`, `scores` and dead letters, compared; `judges` by the version that stands in scores.
+
+    Each partition's payments are replayed offline as far as its log still reaches back.
+    """
+    scores = _scores(settings)
+    expected: dict[Key, tuple[float, ...]] = {}
+    duplicates = unreadable = 0
+    for state in describe_topic(settings.bootstrap_servers, settings.transactions_topic):
+        payments, wrong = _payments(settings, state.partition)
+        unreadable += wrong
+        if payments:
+            features = offline_features(pd.DataFrame(payments), SPEC, daily)
+            fresh = ~features["duplicate"].to_numpy()
+            duplicates += int((~fresh).sum())
+            rows = features.loc[fresh, list(SPEC.names)].to_numpy(float).tolist()
+            kept = [payment for payment, keep in zip(payments, fresh, strict=True) if keep]
+            expected |= {_key(payment): tuple(row) for payment, row in zip(kept, rows, strict=True)}
+    count = Counter(_key(score) for score in scores)
+    return Audit(
+        payments=len(expected),
+        duplicates=duplicates,
+        unreadable=unreadable,
+        dead_letters=_dead_letters(settings),
+        lost=[key for key in expected if not count[key]],
+        twice=[key for key, number in count.items() if number > 1],
+        unequal=_unequal(scores, expected, judges),
+        foreign=[key for key in count if key not in expected],
+    )
+
+
+def _key(of: Transaction | Score) -> Key:
+    return of.user_id, of.transaction_id
+
+
+def _payments(settings: Settings, partition: int) -> tuple[list[Transaction], int]:
+    payments, unreadable = [], 0
+    for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, partition):
+        try:
+            payments.append(Transaction.from_record(record.key, record.value))
+        except InvalidTransaction:
+            unreadable += 1
+    return payments, unreadable
+
+
+def _scores(settings: Settings) -> list[Score]:
+    topic = settings.scores_topic
+    partitions = [state.partition for state in describe_topic(settings.bootstrap_servers, topic)]
+    records = (record for each in partitions for record in read_partition(settings.bootstrap_servers, topic, each))
+    return [Score.from_json(record.value) for record in records]
+
+
+def _dead_letters(settings: Settings) -> int:
+    """How many different records of the topic lie there."""
+    found = set()
+    for record in read_partition(settings.bootstrap_servers, settings.dead_letter_topic, 0):
+        headers = dict(record.headers)
+        if headers.get("source_topic") == settings.transactions_topic.encode():
+            found.add((headers["source_partition"], headers["source_offset"]))
+    return len(found)
+
+
+def _unequal(scores: list[Score], expected: Mapping[Key, tuple[float, ...]], judges: Mapping[str, Judge]) -> list[Key]:
+    """The payments whose features or ruling are not those of the replay, to the last bit."""
+    unequal = []
+    for version, judge in judges.items():
+        ours = [score for score in scores if score.model_version == version and _key(score) in expected]
+        rows = [expected[_key(score)] for score in ours]
+        for score, row, ruling in zip(ours, rows, judge.rule(rows), strict=True):
+            made = tuple(math.nan if value is None else value for value in score.features)
+            same = repr(made) == repr(row) and repr(ruling.probability) == repr(score.fraud_probability)
+            if not same or ruling.fraud != (score.prediction == "Fraud"):
+                unequal.append(_key(score))
+    return unequal + [_key(score) for score in scores if score.model_version not in judges]

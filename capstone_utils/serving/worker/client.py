@@ -1,0 +1,102 @@
+"""The seam between the worker and a Kafka client: poll a batch; produce its outputs; commit them with its offsets.
+
+All of a batch's outputs and the offsets up to which it read become visible in one transaction, or none of them does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """A consumed message; `timestamp` is when its producer handed it over, in epoch milliseconds."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Output(NamedTuple):
+    """A message to be produced."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  # never changed
+
+
+class Position(NamedTuple):
+    """Where reading of a partition goes on, and where its log begins: what lay between was deleted before it was read.
+
+    `gone` counts those records: above 0 when retention has overtaken the group.
+    """
+
+    offset: int
+    begin: int
+    gone: int = 0
+
+
+class Lost(RuntimeError):
+    """The transaction was not committed, or it is not known to be: read on from the last commit, whatever that is."""
+
+
+class Fenced(RuntimeError):
+    """Another worker has this worker's name, or it was thought dead for too long: it must leave."""
+
+
+class Client(Protocol):
+    """One member of the group with one transactional producer, for one thread.
+
+    `moved` is called, within `poll` or `rewind`, whenever reading goes on elsewhere than after the last record: with
+    the positions of all partitions that are this member's from now on.
+    """
+
+    def poll(self, seconds: float, most: int) -> Sequence[Record]:
+        """At most so many records, from each partition in order; none when none came in time."""
+
+    def produce(self, outputs: Sequence[Output]) -> None:
+        """Begin a transaction and hand the outputs to it. Raises Lost, Fenced."""
+
+    def commit(self, ends: Mapping[int, int]) -> None:
+        """Commit the transaction with, by partition, the offset that comes next. Raises Lost, Fenced."""
+
+    def rewind(self) -> None:
+        """Go back to the last commit."""
+
+    def lag(self) -> Mapping[int, int]:
+        """By partition of this member, how many records wait behind what was polled."""
+
+    def close(self) -> None:
+        """Leave; an open transaction is aborted."""
+
+
+Moved = Callable[[Mapping[int, Position]], None]
+
+
+def locate(topic: str, partition: int, committed: int | None, begin: int, end: int) -> Position:
+    """Where to go on: after the last commit, or where the log begins when there is none or the log begins later.
+
+    Raises:
+        Fenced: when the commit lies beyond the log's end: it is another log than the one that was read.
+    """
+    if committed is None:
+        return Position(begin, begin)
+    if committed > end:
+        raise Fenced(
+            f"the group has committed offset {committed} of {topic}/{partition}, whose log ends at {end}: the topic "
+            "was made anew or cut. Delete the group's offsets, or name another group (CAPSTONE_WORKER_GROUP)"
+        )
+    return Position(max(committed, begin), begin, max(begin - committed, 0))

@@ -1,0 +1,182 @@
+"""The seam on confluent-kafka, which wraps the C library librdkafka: an optional extra for those who need its speed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from capstone_utils.ingestion.dead_letters import MAX_BYTES
+from capstone_utils.serving.worker.client import Fenced, Headers, Lost, Moved, Output, Position, locate
+
+LOG = logging.getLogger(__name__)
+SECONDS = 30.0  # for what the broker must answer
+FENCED = {
+    KafkaError._FENCED,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.FENCED_INSTANCE_ID,
+}
+ELSEWHERE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._NO_OFFSET}
+CONSUMER: dict[str, Any] = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",  # where to go on is ours to say
+    "isolation.level": "read_committed",
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 3_000,
+    "topic.metadata.refresh.interval.ms": 10_000,  # partitions that are added are seen after so long
+    "queued.max.messages.kbytes": 16_384,  # what may wait in this process
+    "partition.assignment.strategy": "range,roundrobin",
+}
+PRODUCER: dict[str, Any] = {
+    "linger.ms": 5,
+    "batch.size": 1_000_000,
+    "queue.buffering.max.messages": 100_000,
+    "message.max.bytes": MAX_BYTES,
+    "retry.backoff.ms": 5,
+    "transaction.timeout.ms": 30_000,
+}
+
+
+class ConfluentRecord(NamedTuple):
+    """A `Record`."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class ConfluentClient:
+    """A `Client`."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
+        self._topic, self._moved = topic, moved
+        common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
+        self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
+        self.producer = self._open_producer()
+        self.consumer = Consumer({**common, "group.id": group, "group.instance.id": f"{group}-{name}", **CONSUMER})
+        self._error: Exception | None = None  # of a callback, which cannot raise itself
+        self.consumer.subscribe([topic], on_assign=self._assigned)
+
+    def poll(self, seconds: float, most: int) -> Sequence[ConfluentRecord]:
+        first = self.consumer.poll(seconds)
+        self._raise_error()
+        if first is None:
+            return []
+        records = []
+        for message in [first, *self.consumer.consume(most - 1, 0)]:  # what is here already, without waiting for more
+            error = message.error()
+            if error is None:
+                records.append(_record(message))
+            elif error.code() in ELSEWHERE:
+                self.rewind()
+                return []
+            elif error.fatal() or error.code() in FENCED:
+                raise Fenced(error.str())
+            else:
+                LOG.warning("%s", error.str())
+        self._raise_error()
+        return records
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            positions = self._positions(partitions)
+            offsets = [TopicPartition(self._topic, part, position.offset) for part, position in positions.items()]
+            consumer.assign(offsets)
+            self._moved(positions)
+        except Exception as error:
+            self._error = error
+
+    def rewind(self) -> None:
+        try:
+            positions = self._positions(self.consumer.assignment())
+            for partition, position in positions.items():
+                self.consumer.seek(TopicPartition(self._topic, partition, position.offset))
+        except KafkaException as error:
+            raise Lost(str(error)) from error
+        self._moved(positions)
+
+    def _positions(self, partitions: list[TopicPartition]) -> dict[int, Position]:
+        committed = self.consumer.committed(partitions, timeout=SECONDS) if partitions else []
+        positions = {}
+        for each in committed:
+            begin, end = self.consumer.get_watermark_offsets(each, timeout=SECONDS)
+            offset = each.offset if each.offset >= 0 else None
+            positions[each.partition] = locate(self._topic, each.partition, offset, begin, end)
+        return positions
+
+    def produce(self, outputs: Sequence[Output]) -> None:
+        self._transact(self.producer.begin_transaction)
+        produce = self.producer.produce
+        for topic, partition, key, value, headers in outputs:
+            try:
+                produce(topic, value, key, partition, headers=headers)  # type: ignore[arg-type]
+            except BufferError:
+                self.producer.poll(SECONDS)  # until some of it was delivered
+                self._transact(produce, topic, value, key, partition, headers=headers)
+
+    def commit(self, ends: Mapping[int, int]) -> None:
+        offsets = [TopicPartition(self._topic, partition, end) for partition, end in ends.items()]
+        self._transact(self.producer.send_offsets_to_transaction, offsets, self.consumer.consumer_group_metadata())
+        self._transact(self.producer.commit_transaction)
+
+    def _transact(self, call: Callable[..., None], *arguments: Any, **named: Any) -> None:
+        """Call until it succeeds or cannot: then the transaction is aborted."""
+        while True:
+            try:
+                return call(*arguments, **named)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise self._lost(error.args[0]) from error
+                LOG.info("trying again: %s", error)
+
+    def _lost(self, error: KafkaError) -> RuntimeError:
+        """What to raise, after the transaction was aborted."""
+        if error.code() in FENCED:
+            return Fenced(error.str())
+        try:
+            if error.fatal():
+                raise KafkaException(error)
+            self.producer.abort_transaction()
+        except KafkaException as worse:
+            if worse.args[0].code() in FENCED:
+                return Fenced(str(worse))
+            LOG.warning("the producer is opened anew, since it could not abort: %s", worse)
+            self.producer = self._open_producer()
+        return Lost(error.str())
+
+    def _open_producer(self) -> Producer:
+        producer = Producer(self._producing)
+        producer.init_transactions()  # aborts what an earlier worker of this name left open, and fences it
+        return producer
+
+    def lag(self) -> Mapping[int, int]:
+        waiting = {}
+        for each in self.consumer.position(self.consumer.assignment()):
+            marks = self.consumer.get_watermark_offsets(each, cached=True)
+            if marks and each.offset >= 0 and marks[1] >= 0:
+                waiting[each.partition] = marks[1] - each.offset
+        return waiting
+
+    def close(self) -> None:
+        self.consumer.close()
+
+
+def _record(message: Message) -> ConfluentRecord:
+    _, timestamp = message.timestamp()
+    place = message.partition(), message.offset()
+    return ConfluentRecord(*place, timestamp, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+
+
+def _note(error: KafkaError) -> None:
+    LOG.warning("%s", error.str())

@@ -1,0 +1,141 @@
+"""The seam on kafka-python, which is pure Python: the course's default."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.errors import (
+    FencedInstanceIdError,
+    InvalidProducerEpochError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    ProducerFencedError,
+)
+
+from capstone_utils.ingestion.dead_letters import MAX_BYTES
+from capstone_utils.serving.worker.client import Fenced, Lost, Moved, Output, Record, locate
+
+LOG = logging.getLogger(__name__)
+FENCED = (FencedInstanceIdError, InvalidProducerEpochError, ProducerFencedError)
+CLOSE_SECONDS = 10.0
+CONSUMER = {
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",  # where to go on is ours to say
+    "isolation_level": "read_committed",
+    "session_timeout_ms": 10_000,
+    "heartbeat_interval_ms": 3_000,
+    "metadata_max_age_ms": 10_000,  # partitions that are added are seen after so long
+}
+PRODUCER = {
+    "acks": "all",
+    "linger_ms": 1_000,  # a commit sends what waits: one request for each partition of a batch
+    "batch_size": 4 * 2**20,
+    "buffer_memory": 256 * 2**20,
+    "max_request_size": MAX_BYTES,
+    "retry_backoff_ms": 5,  # the last transaction's markers are being written: a matter of milliseconds
+    "delivery_timeout_ms": 120_000,
+    "transaction_timeout_ms": 30_000,
+}
+
+
+class KafkaPythonClient:
+    """A `Client`."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
+        self._topic, self._moved = topic, moved
+        self._producing = {"bootstrap_servers": bootstrap_servers, "transactional_id": f"{group}-{name}"}
+        self.producer = self._open_producer()
+        self.consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap_servers, group_id=group, group_instance_id=f"{group}-{name}", **CONSUMER
+        )
+        self._listener = _Listener()
+        self.consumer.subscribe([topic], listener=self._listener)
+
+    def poll(self, seconds: float, most: int) -> Sequence[Record]:
+        try:
+            polled = self.consumer.poll(seconds * 1000, max_records=most)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            self._listener.called = True
+            polled = {}
+        except FENCED as error:
+            raise Fenced(f"{error!r}") from error
+        if self._listener.called:
+            self.rewind()
+            return []
+        return [record for records in polled.values() for record in records]
+
+    def rewind(self) -> None:
+        self._listener.called = False
+        partitions = list(self.consumer.assignment())
+        begins, ends = self.consumer.beginning_offsets(partitions), self.consumer.end_offsets(partitions)
+        positions = {}
+        for each in partitions:
+            committed = self.consumer.committed(each)
+            position = positions[each.partition] = locate(
+                self._topic, each.partition, committed, begins[each], ends[each]
+            )
+            self.consumer.seek(each, position.offset)
+        self._moved(positions)
+
+    def produce(self, outputs: Sequence[Output]) -> None:
+        try:
+            self.producer.begin_transaction()
+            for topic, partition, key, value, headers in outputs:
+                self.producer.send(topic, value, key, headers, partition)
+        except KafkaError as error:
+            raise self._lost(error) from error
+
+    def commit(self, ends: Mapping[int, int]) -> None:
+        offsets = {TopicPartition(self._topic, part): OffsetAndMetadata(end, "", -1) for part, end in ends.items()}
+        try:
+            self.producer.send_offsets_to_transaction(offsets, self.consumer.group_metadata())
+            self.producer.commit_transaction()
+        except KafkaError as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: KafkaError) -> RuntimeError:
+        """What to raise, after the transaction was aborted."""
+        if isinstance(error, FENCED):
+            return Fenced(f"{error!r}")
+        try:
+            self.producer.abort_transaction()
+        except KafkaError as worse:
+            if isinstance(worse, FENCED):
+                return Fenced(f"{worse!r}")
+            LOG.warning("the producer is opened anew, since it could not abort: %r", worse)
+            self.producer.close(timeout=0)
+            self.producer = self._open_producer()
+        return Lost(f"{error!r}")
+
+    def _open_producer(self) -> KafkaProducer:
+        producer = KafkaProducer(**self._producing, **PRODUCER)
+        producer.init_transactions()  # aborts what an earlier worker of this name left open, and fences it
+        return producer
+
+    def lag(self) -> Mapping[int, int]:
+        waiting = {}
+        for each in self.consumer.assignment():
+            end, position = self.consumer.highwater(each), self.consumer.position(each, timeout_ms=0)
+            if end is not None and position is not None:
+                waiting[each.partition] = end - position
+        return waiting
+
+    def close(self) -> None:
+        self.consumer.close(timeout_ms=CLOSE_SECONDS * 1000)
+        self.producer.close(timeout=0)
+
+
+class _Listener(ConsumerRebalanceListener):
+    """Notes that the partitions were shared out anew."""
+
+    def __init__(self) -> None:
+        self.called = False
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """Nothing is to do: between two polls nothing is under way."""
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self.called = True

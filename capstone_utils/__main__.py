@@ -17,7 +17,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         description="Streaming fraud detection: a course of four notebooks on a real Kafka, FastAPI and Prometheus.",
         epilog="The first command of all sets up .venv and needs the network; later ones do not. Ports and folders are "
         "set by environment variables: CAPSTONE_KAFKA_PORT, CAPSTONE_API_PORT, CAPSTONE_METRICS_PORT, "
-        "CAPSTONE_PROMETHEUS_PORT, CAPSTONE_WORK_DIR, CAPSTONE_CACHE_DIR.",
+        "CAPSTONE_PROMETHEUS_PORT, CAPSTONE_WORKER_METRICS_PORT, CAPSTONE_WORK_DIR, CAPSTONE_CACHE_DIR.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -29,6 +29,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("broker", "run a Kafka broker until Ctrl-C")
     add("prometheus", "run Prometheus, scraping the service, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
+    add("worker", "score the stream with the trained model until Ctrl-C; as many at once as there are partitions")
+    letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")
+    letters.add_argument("action", choices=["list", "replay"], help="replay: what is readable now is sent again")
+    letters.add_argument("--most", type=int, default=20, help="how many are shown (20)")
     simulate = add("simulate", "write simulated transactions and their labels to a folder")
     simulate.add_argument("folder", type=Path, help="where transactions.parquet and labels.parquet go")
     simulate.add_argument("--days", type=int, default=30, help="days of history (30)")

@@ -15,14 +15,17 @@ from capstone_utils.course.report import ReportError, fill_documents, keep_resul
 from capstone_utils.course.runner import run_course
 from capstone_utils.course.slug import SlugError, rewrite
 from capstone_utils.ingestion.broker import BrokerError, start_broker
+from capstone_utils.ingestion.clients import NoBroker
+from capstone_utils.ingestion.dead_letter_replay import replay, waiting_letters
 from capstone_utils.ingestion.java import JavaNotFound
 from capstone_utils.ingestion.maven import JarError
 from capstone_utils.ingestion.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.topics import create_topics
+from capstone_utils.ingestion.topics import TopicError, create_topics
 from capstone_utils.monitoring.binary import PrometheusNotFound
 from capstone_utils.monitoring.client import PrometheusError
 from capstone_utils.monitoring.prometheus import start_prometheus
 from capstone_utils.serving.service import main as serve
+from capstone_utils.serving.worker.process import main as work
 from capstone_utils.settings import ROOT, InvalidSetting, Settings
 
 # What a user can mend: its message says how, and a traceback would only hide it.
@@ -32,10 +35,12 @@ EXPECTED = (
     InvalidSetting,
     JarError,
     JavaNotFound,
+    NoBroker,
     PrometheusError,
     PrometheusNotFound,
     ReportError,
     SlugError,
+    TopicError,
     ValueError,
 )
 
@@ -98,6 +103,18 @@ def _simulate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _dead_letters(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    if options.action == "replay":
+        print(replay(settings))
+        return 0
+    waiting = waiting_letters(settings)
+    for letter in waiting[: options.most]:
+        print(letter)
+    print(f"{len(waiting):,} in {settings.dead_letter_topic}, {min(len(waiting), options.most):,} shown")
+    return 0
+
+
 def _report(options: argparse.Namespace) -> int:
     if options.check:
         stale = stale_documents()
@@ -123,6 +140,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "broker": _broker,
     "prometheus": _prometheus,
     "serve": lambda _: serve(),
+    "worker": lambda _: work(),
+    "dead-letters": _dead_letters,
     "simulate": _simulate,
     "report": _report,
     "slug": _slug,

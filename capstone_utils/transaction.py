@@ -70,12 +70,21 @@ class Transaction(NamedTuple):
             InvalidTransaction: for anything else, and for a wrong key: then it may lie on another partition than the
                 user's other transactions, and its place among them is not known.
         """
-        if message is not None and len(message) > MAX_MESSAGE_BYTES:
-            raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
-        transaction = cls.from_json(message)  # type: ignore[arg-type]  # None is no JSON either
+        transaction = cls.from_message(message)
         if key != transaction.key:
             raise InvalidTransaction("key", key, f"the user's, {transaction.key!r}")
         return transaction
+
+    @classmethod
+    def from_message(cls, message: bytes | None) -> Transaction:
+        """The transaction in a record's value, whatever its key.
+
+        Raises:
+            InvalidTransaction: for anything else, null and what is longer than MAX_MESSAGE_BYTES included.
+        """
+        if message is not None and len(message) > MAX_MESSAGE_BYTES:
+            raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
+        return cls.from_json(message)  # type: ignore[arg-type]  # None is no JSON either
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Transaction:

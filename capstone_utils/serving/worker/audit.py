@@ -12,9 +12,9 @@ import pandas as pd
 from capstone_utils.features.daily import DailyTable
 from capstone_utils.features.offline import offline_features
 from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.log import read_partition
 from capstone_utils.ingestion.topics import describe_topic
 from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.worker.log import read_partition
 from capstone_utils.serving.worker.score import Score
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction

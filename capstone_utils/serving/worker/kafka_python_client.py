@@ -33,7 +33,6 @@ PRODUCER = {
     "acks": "all",
     "linger_ms": 1_000,  # a commit sends what waits: one request for each partition of a batch
     "batch_size": 4 * 2**20,
-    "buffer_memory": 256 * 2**20,
     "max_request_size": MAX_BYTES,
     "retry_backoff_ms": 5,  # the last transaction's markers are being written: a matter of milliseconds
     "delivery_timeout_ms": 120_000,

@@ -6,17 +6,20 @@ where it ends. What was computed and not committed is thrown away.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from kafka.errors import KafkaError
+
 from capstone_utils.features.daily import DailyTable
 from capstone_utils.features.online import OnlineFeatures
 from capstone_utils.features.snapshot import InvalidSnapshot
 from capstone_utils.features.spec import SPEC, FeatureSpec
-from capstone_utils.serving.worker.client import Position
-from capstone_utils.serving.worker.log import read_partition
+from capstone_utils.ingestion.log import SilentLog, read_partition
+from capstone_utils.serving.worker.client import Lost, Position
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.serving.worker.snapshot_file import read_snapshot, write_snapshot
 from capstone_utils.transaction import InvalidTransaction, Transaction
@@ -102,11 +105,13 @@ class PartitionStates:
         self._saved[partition] = start
         if start == 0 < position.begin:
             LOG.warning("partition %d: the log begins at offset %d, and so does the state", partition, position.begin)
-        for record in read_partition(self._bootstrap_servers, self._topic, partition, start, position.offset):
-            try:
-                online.update(Transaction.from_record(record.key, record.value))
-            except InvalidTransaction:
-                continue  # it lies in the dead-letter topic
+        log = read_partition(self._bootstrap_servers, self._topic, partition, start, position.offset)
+        try:
+            for record in log:
+                with contextlib.suppress(InvalidTransaction):  # it lies in the dead-letter topic
+                    online.update(Transaction.from_record(record.key, record.value))
+        except (SilentLog, KafkaError) as error:
+            raise Lost(str(error)) from error
         self.online[partition], self._next[partition] = online, position.offset
         seconds = time.perf_counter() - began
         self._metrics.rebuild.observe(seconds)

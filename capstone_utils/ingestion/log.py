@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from capstone_utils.serving.worker.client import Lost
-
 STILL_SECONDS = 30.0  # without a record, while there should be some
 POLL_RECORDS = 5_000
+
+
+class SilentLog(RuntimeError):
+    """A partition whose records do not come."""
 
 
 def read_partition(
@@ -20,8 +22,10 @@ def read_partition(
     """The committed records from offset `start` (or where the log begins now) up to before `end` (its end now).
 
     Raises:
-        Lost: when they do not come.
+        SilentLog: when they do not come.
     """
+    if end is not None and start >= end:
+        return
     here = TopicPartition(topic, partition)
     with KafkaConsumer(
         bootstrap_servers=bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
@@ -36,7 +40,7 @@ def read_partition(
             if polled or consumer.position(here, timeout_ms=0) != position:
                 moved = time.monotonic()
             elif time.monotonic() - moved > STILL_SECONDS:
-                raise Lost(
+                raise SilentLog(
                     f"{topic}/{partition} gave nothing after offset {position} of {end} for {STILL_SECONDS:.0f} s"
                 )
             for record in polled.get(here, ()):

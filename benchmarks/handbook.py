@@ -75,6 +75,7 @@ def summary(mismatches: dict[str, int], rows: int, reproduced: dict[str, Reached
         "published": {name: found._asdict() for name, found in PUBLISHED.items()},
         **best.reached._asdict(),
         **{name: value for name, value in asdict(best).items() if name != "reached"},
+        "f1_ceiling": best.f1_ceiling,
     }
 
 

@@ -159,6 +159,11 @@ class Best:
     recall_knowable: float
     recall_unknowable: float
 
+    @property
+    def f1_ceiling(self) -> float:
+        """F1 of one who catches every knowable fraud and no other, and is never wrong: 2r / (1 + r) at recall r."""
+        return 2 * self.knowable_share / (1 + self.knowable_share)
+
 
 def our_best(bench: Bench, transactions: pd.DataFrame, labels: pd.DataFrame) -> Best:
     """Our model on the published test week: rounds and threshold chosen a label delay before it, on a week in July."""

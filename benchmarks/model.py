@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
@@ -53,7 +52,7 @@ def one_world(seed: int, difficulty: str) -> dict[str, Any]:
     served = np.array([ruling.fraud for ruling in Judge(models).rule(test[list(SPEC.names)].to_numpy(float))])
     ours = judge(test, predict(models.score.booster, test), models.score.threshold)
     brief = judge(test, predict(models.predict.booster, test), models.predict.threshold)
-    recalls = recall_by_scenario(test, served, stream.truth)["recall"]
+    recalls = recall_by_scenario(test, served, stream.truth)["recall"].reindex(LEFT_OUT)  # NaN: not in the test week
     return {
         "difficulty": difficulty,
         "seed": seed,
@@ -81,6 +80,8 @@ def left_out(seeds: Sequence[int]) -> list[LeftOut]:
 def summary(worlds: pd.DataFrame, unseen: Sequence[LeftOut]) -> dict[str, Any]:
     """The figures of the last line: over all seeds on standard difficulty, and the fallback's gain by scenario."""
     standard = worlds[worlds["difficulty"] == "standard"]
+    found = pd.DataFrame([{**asdict(each), "gain": each.gain} for each in unseen])
+    by_scenario = found.groupby("scenario").mean().reindex(LEFT_OUT)  # a world without the scenario counts for none
     return {
         "seeds": standard["seed"].tolist(),
         "f1_by_seed": dict(zip(map(str, standard["seed"]), standard["f1"], strict=True)),
@@ -91,11 +92,7 @@ def summary(worlds: pd.DataFrame, unseen: Sequence[LeftOut]) -> dict[str, Any]:
         "stump_f1": float(standard["f1_stump"].max()),
         "brief_features_f1": float(standard["f1_brief"].max()),
         "f1_by_difficulty": worlds.groupby("difficulty")["f1"].mean().to_dict(),
-        "fallback_gain": {name: mean(each.gain for each in unseen if each.scenario == name) for name in LEFT_OUT},
-        "fallback_recall": {name: mean(each.recall for each in unseen if each.scenario == name) for name in LEFT_OUT},
-        "fallback_recall_alone": {
-            name: mean(each.recall_alone for each in unseen if each.scenario == name) for name in LEFT_OUT
-        },
+        **{f"fallback_{name}": by_scenario[name].to_dict() for name in ("gain", "recall", "recall_alone")},
         "fallback_f1_cost": float((standard["f1_without_fallback"] - standard["f1"]).mean()),
     }
 

@@ -10,10 +10,6 @@ from capstone_utils.course.results import METRICS, Figure, load, success_rows, w
 from capstone_utils.settings import ROOT
 
 RESULTS = Path("docs") / "results.json"  # beside it, other .json files: runs of benchmarks, which no notebook repeats
-BENCHMARKS = (  # runs of benchmarks, which no notebook repeats
-    Path("docs") / "scaling.json",
-    Path("docs") / "model.json",
-)
 # What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")

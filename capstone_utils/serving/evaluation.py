@@ -56,8 +56,9 @@ def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
 def steady_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Half the highest F1 of the validation weeks: where F1 is highest if the probabilities are calibrated.
 
-    Steadier than `best_threshold`, whose place hangs on the few thieves of one week. Source: Z. C. Lipton, C. Elkan,
-    B. Naryanaswamy: Optimal Thresholding of Classifiers to Maximize F1 Measure, ECML PKDD 2014, theorem 1.
+    Meant to hang less than `best_threshold` on the few thieves of one week; an approximation where the probabilities
+    are not calibrated. Source: Z. C. Lipton, C. Elkan, B. Naryanaswamy: Optimal Thresholding of Classifiers to Maximize
+    F1 Measure, ECML PKDD 2014, theorem 1.
     """
     return float(f1_score(labels, probabilities >= best_threshold(labels, probabilities))) / 2
 

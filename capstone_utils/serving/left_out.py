@@ -22,7 +22,8 @@ TEST_BEGINS = 49  # the day of the stream on which the test week of `split_by_ti
 class LeftOut:
     """Recall on the test week's frauds of a scenario that no one had seen before, and F1 over all of that week.
 
-    `alone` is the model with its threshold lowered until it raises as many alerts as with the fallback.
+    `alone` is the model with its threshold lowered until it raises as many alerts as with the fallback. Where the
+    test week holds no fraud of the scenario, its recalls are NaN.
     """
 
     scenario: str
@@ -63,13 +64,13 @@ def leave_out(stream: Simulation, scenario: str) -> LeftOut:
     def f1(alerts: np.ndarray) -> float:
         return float(2 * (alerts & labels).sum() / (alerts.sum() + labels.sum()))
 
-    recalls = [recall_by_scenario(test, alerts, stream.truth).loc[scenario] for alerts in (alone, caught)]
+    recalls = [recall_by_scenario(test, alerts, stream.truth).reindex([scenario]) for alerts in (alone, caught)]
     return LeftOut(
         scenario=scenario,
-        fraud=int(recalls[0]["fraud"]),
+        fraud=int(recalls[0]["fraud"].fillna(0).iloc[0]),
         alerts_a_day=float(caught.sum() / 7),
-        recall_alone=float(recalls[0]["recall"]),
-        recall=float(recalls[1]["recall"]),
+        recall_alone=float(recalls[0]["recall"].iloc[0]),
+        recall=float(recalls[1]["recall"].iloc[0]),
         f1_alone=f1(alone),
         f1=f1(caught),
     )

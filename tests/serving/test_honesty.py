@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from capstone_utils.features.daily import BASE_RATE, daily_tables
 from capstone_utils.features.offline import offline_features
 from capstone_utils.features.spec import BRIEF, SPEC
 from capstone_utils.serving.evaluation import judge
@@ -30,13 +31,37 @@ def test_no_feature_changes_when_the_future_is_taken_away(world):
     assert changed_by_the_future(lambda frame: offline_features(frame, SPEC, {}), stream) == []
 
 
-@pytest.mark.parametrize("name", BRIEF.names)
-def test_a_feature_shifted_one_transaction_into_the_future_is_caught(world, name):
-    def leaky(frame):
-        features = offline_features(frame, BRIEF)
-        return features.assign(**{name: features[name].groupby(frame["user_id"]).shift(-1)})
+def features_known_at_the_end(transactions, labels):
+    """Every feature, daily tables made from nothing but these transactions and the labels that had arrived."""
+    arrived = labels["known_at_us"] <= transactions["event_time_us"].iloc[-1]
+    known = labels[arrived & labels["transaction_id"].isin(transactions["transaction_id"])]
+    return offline_features(transactions, SPEC, daily_tables(transactions, known))
 
-    assert changed_by_the_future(leaky, world.transactions.head(3000)) == [name]
+
+@pytest.mark.parametrize("rows", [20_000, 40_000])  # about a week and two weeks, each ending within a day
+def test_no_feature_changes_when_daily_tables_too_are_made_from_what_was_known(world, rows):
+    def make(frame):
+        return features_known_at_the_end(frame, world.labels)
+
+    stream = world.transactions.head(60_000)
+    assert changed_by_the_future(make, stream, rows) == []
+    made = make(stream.head(rows))
+    assert made["merchant_risk"].max() > 2 * BASE_RATE, "no report had arrived: nothing was tested"
+    assert made["user_daily_transactions"].max() > 0
+
+
+@pytest.mark.parametrize("spec", [BRIEF, SPEC], ids=["brief", "full"])
+def test_a_feature_shifted_one_transaction_into_the_future_is_caught(world, spec):
+    stream = world.transactions.head(3000)
+    tables = daily_tables(stream, world.labels.head(3000))
+
+    for name in spec.names:
+
+        def leaky(frame, name=name):
+            features = offline_features(frame, spec, tables)
+            return features.assign(**{name: features[name].groupby(frame["user_id"]).shift(-1)})
+
+        assert changed_by_the_future(leaky, stream) == [name]
 
 
 def test_no_label_was_learnt_from_before_it_arrived(world, split):

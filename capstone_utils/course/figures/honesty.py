@@ -46,7 +46,7 @@ def draw_difficulty(reached: pd.DataFrame, goal: float = 0.9) -> Figure:
     for name, color in zip(reached, (BLUE, AMBER, MUTED), strict=False):
         axes.plot(reached.index, reached[name], marker="o", color=color, label=name)
     axes.axhline(goal, color=RED, linestyle=":", label=f"goal {goal}")
-    axes.set(title="The same detectives, cleverer thieves", xlabel="difficulty", ylabel="F1", ylim=(0, 1))
+    axes.set(title="Cleverer thieves, detectives trained anew", xlabel="difficulty", ylabel="F1", ylim=(0, 1))
     axes.legend(ncols=4, fontsize=9, loc="lower left")
     return figure
 

@@ -23,7 +23,10 @@ class InvalidTransaction(ValueError):
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field, self.value, self.expected = field, value, expected
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except RecursionError:
+            shown = f"a deeply nested {type(value).__name__}"
         if value is MISSING:
             super().__init__(f"{field} is missing; it should be {expected}")
         else:

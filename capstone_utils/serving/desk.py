@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from capstone_utils.serving.scorer import Decision, Scorer
 from capstone_utils.transaction import FIELDS, InvalidTransaction, Transaction
 
 MAX_BATCH = 1000
+MAX_EXPLAINED = 50  # payments of a batch: reasons cost more than all else
 MAX_AHEAD_SECONDS = 86_400.0  # later than that by our clock, a payment would make all that follow look late
 KNOWN = {*FIELDS, "schema_version"}
 
@@ -78,6 +79,8 @@ class Desk:
         if not isinstance(given, list) or not 1 <= len(given) <= MAX_BATCH:
             what = f"an array of {len(given)}" if isinstance(given, list) else type(given).__name__
             raise Problem(422, f"body is {what}; it should be an array of 1 to {MAX_BATCH} payments")
+        if explain and len(given) > MAX_EXPLAINED:
+            raise Problem(422, f"explain=true with {len(given)} payments; at most {MAX_EXPLAINED} are explained")
         transactions = []
         for place, fields in enumerate(given):
             try:
@@ -93,32 +96,41 @@ class Desk:
 
     def _transaction(self, fields: Any) -> Transaction:
         transaction = Transaction.from_dict(fields)
-        for name in fields.keys() - KNOWN:
+        for name in fields.keys() - KNOWN:  # the first one is enough
             raise InvalidTransaction(name, fields[name], f"one of the fields {', '.join(FIELDS)}")
         if transaction.event_time_us > (self._clock() + MAX_AHEAD_SECONDS) * 1e6:
             raise InvalidTransaction("timestamp", fields["timestamp"], "at most a day ahead of this service's clock")
         return transaction
 
     def _decide(self, transactions: list[Transaction]) -> list[Decision | None]:
-        scorer: Scorer = self._state.scorer
-        decisions = scorer.score_many(transactions)
+        self._write_down()  # before the state takes in more
+        decisions = self._state.scorer.score_many(transactions)
         if self._journal is not None:
-            self._write_down(zip(transactions, decisions, strict=True), scorer.judge.version)
+            for transaction, decision in zip(transactions, decisions, strict=True):
+                if decision is not None and not decision.duplicate:
+                    key = transaction.user_id, transaction.transaction_id
+                    self._unwritten[key] = Entry(transaction, decision.ruling, decision.version)
+            self._write_down()
         return decisions
 
-    def _write_down(self, made: Iterable[tuple[Transaction, Decision | None]], version: str) -> None:
-        for transaction, decision in made:
-            key = transaction.user_id, transaction.transaction_id
-            if decision is not None and not decision.duplicate:
-                self._unwritten[key] = Entry(transaction, decision.ruling, version)
+    def _write_down(self) -> None:
+        """Write what is not in the journal yet.
+
+        Raises:
+            Problem: 503, when some of it could not be written.
+        """
+        if self._journal is None or not self._unwritten:
+            return
         try:
-            for key in list(self._unwritten):
-                self._journal.append(self._unwritten[key])  # type: ignore[union-attr]
+            while self._unwritten:
+                key = next(iter(self._unwritten))
+                self._journal.append(self._unwritten[key])
                 del self._unwritten[key]
         except OSError as error:
-            self._metrics.unwritten.set(len(self._unwritten))
             detail = f"the payment could not be written down ({error.strerror or error}); send it again"
             raise Problem(503, detail, {"Retry-After": "1"}) from None
+        finally:
+            self._metrics.unwritten.set(len(self._unwritten))
 
     def _answer(self, decision: Decision, seconds: float, explain: bool) -> dict[str, Any]:
         scorer: Scorer = self._state.scorer

@@ -24,7 +24,8 @@ OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")  # need no key
 MAX_BYTES = 64 * 1024  # of a body; a batch may have as many times more as it may have payments, up to BATCH_BYTES
 BATCH_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0  # for a body to arrive
-MAX_PENDING = 256  # requests that have come and are not answered yet; more are turned away
+MAX_PENDING = 256  # requests that have come whole and are not answered yet; more are turned away
+MAX_READING = 2_000  # requests whose bodies are on their way
 
 Answer = Callable[[bytes, bool], bytes]  # from a body, and whether reasons are asked for
 
@@ -42,6 +43,8 @@ class FrontDoor:
     ) -> None:
         self._app, self._routes, self._metrics, self._pending = app, routes, metrics, pending
         self._key = api_key.encode()
+        self._ended = 0  # answered in this turn of the loop: still among the pending
+        self._reading = 0  # bodies that are on their way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a prediction; let everything else through to the app."""
@@ -55,21 +58,26 @@ class FrontDoor:
                 self._check_key(headers)
             if answer is None:
                 return await self._app(scope, receive, send)
-            if self._pending() > MAX_PENDING:
+            if self._pending() - self._ended - self._reading > MAX_PENDING or self._reading > MAX_READING:
                 raise Problem(503, "too many requests at once; try again in a second", {"Retry-After": "1"})
             limit = BATCH_BYTES if path.endswith("/batch") else MAX_BYTES
             _check_body(headers, limit)
-            body = await _read(receive, limit)
+            self._reading += 1
+            try:
+                body = await _read(receive, limit)
+            finally:
+                self._reading -= 1
             if body is None:
                 return None  # the caller has gone
             payload = answer(body, _explain(scope["query_string"]))
+            self._end()
         except InvalidTransaction as error:
             return await self._refuse(Problem(422, str(error)), send)
         except Problem as problem:
             return await self._refuse(problem, send)
         except Exception as error:
             LOG.exception("a request failed")
-            detail = f"the service failed ({type(error).__name__}); the payment was not scored"
+            detail = f"the service failed ({type(error).__name__}); send it again"
             return await self._refuse(Problem(500, detail), send)
         return await _send(send, 200, b"application/json", payload, {})
 
@@ -79,7 +87,17 @@ class FrontDoor:
                 401, f"the header {KEY_HEADER} does not hold this service's key", {"WWW-Authenticate": "ApiKey"}
             )
 
+    def _end(self) -> None:
+        """Count a request that is as good as answered, until the loop comes round and uvicorn sees it too."""
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self._forget)
+        self._ended += 1
+
+    def _forget(self) -> None:
+        self._ended = 0
+
     async def _refuse(self, problem: Problem, send: Send) -> None:
+        self._end()
         count_problem(self._metrics, problem)
         await _send(send, problem.status, MEDIA_TYPE, problem.body(), problem.headers)
 

@@ -6,6 +6,7 @@ take the last seconds, since nothing waits for the disk. It grows by some 200 by
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ import orjson
 from capstone_utils.serving.judge import Ruling
 from capstone_utils.transaction import Transaction
 
+TAIL_BYTES = 64 * 1024  # more than a line has
+
 
 class InvalidJournal(ValueError):
-    """A journal that is damaged elsewhere than at its end; the message names the place and what to do."""
+    """A journal that is damaged, or another process's; the message names the place and what to do."""
 
 
 class Entry(NamedTuple):
@@ -36,7 +39,22 @@ class Journal:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise InvalidJournal(
+                f"another service writes {path}: stop that one, or set CAPSTONE_STATE_DIR to a folder of this one's own"
+            ) from None
+        self._cut_torn_line()
+
+    def _cut_torn_line(self) -> None:
+        """What a killed process left of a line was never answered."""
+        size = os.fstat(self._file).st_size
+        tail = os.pread(self._file, TAIL_BYTES, max(size - TAIL_BYTES, 0))
+        if not tail.endswith(b"\n"):
+            os.ftruncate(self._file, size - len(tail) + tail.rfind(b"\n") + 1)
 
     def append(self, entry: Entry) -> None:
         """Write the entry; when this returns, the end of this process cannot take it back.
@@ -61,7 +79,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Entry]:
-    """The entries of a journal in their order; none when there is no file. A torn last line is cut off.
+    """The entries of a journal in their order; none when there is no file. A torn last line is passed over.
 
     Raises:
         InvalidJournal: when another line is damaged.
@@ -71,18 +89,16 @@ def read_journal(path: Path) -> Iterator[Entry]:
     good = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
             entry = _entry(line)
             if entry is None:
-                if lines.read(1):
-                    raise InvalidJournal(
-                        f"line {number} of {path} (byte {good}) is damaged and others follow it: the state cannot be "
-                        "rebuilt. Restore the file, or move it away to begin without what it held."
-                    )
-                break
+                raise InvalidJournal(
+                    f"line {number} of {path} (byte {good}) is damaged: the state cannot be rebuilt. Restore the file, "
+                    "or move it away to begin without what it held."
+                )
             good += len(line)
             yield entry
-    if good < path.stat().st_size:
-        os.truncate(path, good)
 
 
 def _line(entry: Entry) -> bytes:
@@ -93,7 +109,7 @@ def _line(entry: Entry) -> bytes:
 def _entry(line: bytes) -> Entry | None:
     """The entry of a line; None when the line is damaged."""
     checksum, _, payload = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(payload):
+    if checksum != b"%08x" % zlib.crc32(payload):
         return None
     transaction, ruling, version = orjson.loads(payload)
     return Entry(Transaction(*transaction), Ruling(*ruling), version)

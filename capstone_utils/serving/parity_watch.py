@@ -12,6 +12,7 @@ from capstone_utils.transaction import Transaction
 
 SHARE = 0.05  # of the customers
 EVERY_SECONDS = 5.0
+MAX_ROWS = 5_000  # recomputed in a check: more would hold up the payments of that moment
 
 
 class ParityWatch:
@@ -25,7 +26,7 @@ class ParityWatch:
     ) -> None:
         self._scorer, self._metrics, self._every_seconds = scorer, metrics, every_seconds
         self._made: SimpleQueue[tuple[Transaction, tuple[float, ...] | None]] = SimpleQueue()
-        self._sampler = ParitySampler(scorer.online, scorer.daily, share)
+        self._sampler = ParitySampler(scorer.online, scorer.daily, share, MAX_ROWS)
         self._sampler.check()  # compiles what the offline computation needs, before the first payment comes
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -46,6 +47,8 @@ class ParityWatch:
         stopping = False
         while not stopping:
             stopping = self._stopping.wait(self._every_seconds)
+            if self._made.empty():
+                continue
             while not self._made.empty():
                 self._sampler.record(*self._made.get())
             self._check()

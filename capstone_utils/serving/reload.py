@@ -39,13 +39,13 @@ class ModelWatch:
             return None
         try:
             judge = Judge(load_models(self.directory))
-        except InvalidModel as reason:
+        except Exception as reason:  # whatever is wrong with it, the earlier one goes on
             if self._manifest() != manifest:
                 return None  # replaced while it was read
             self._seen = manifest
             self.refused += 1
-            self.reason = str(reason)
-            LOG.error("a model was refused, the earlier one goes on: %s", reason)
+            self.reason = str(reason) if isinstance(reason, InvalidModel) else repr(reason)
+            LOG.error("a model was refused, the earlier one goes on: %s", self.reason)
             return None
         self._seen = manifest
         self.loaded += 1

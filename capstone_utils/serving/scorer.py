@@ -25,6 +25,7 @@ class Decision(NamedTuple):
     transaction_id: int
     ruling: Ruling
     features: tuple[float, ...]
+    version: str  # of the models that ruled
     duplicate: bool = False
 
     @property
@@ -57,11 +58,11 @@ class Scorer:
         """How many transactions of `history` (in order of arrival) the state has now seen, without scoring them."""
         return sum(self.online.update(transaction) is not None for transaction in history)
 
-    def remember(self, transaction: Transaction, ruling: Ruling) -> None:
+    def remember(self, transaction: Transaction, ruling: Ruling, version: str) -> None:
         """Take in a payment that was scored before this process began, with the ruling that was given then."""
         features = self.online.update(transaction)
         if features is not None:
-            self._keep(transaction, Decision(transaction.transaction_id, ruling, features))
+            self._keep(transaction, Decision(transaction.transaction_id, ruling, features, version))
 
     def score(self, transaction: Transaction) -> Decision | None:
         """The decision on one payment, which its customer's state has seen from now on.
@@ -72,6 +73,7 @@ class Scorer:
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Decision | None]:
         """The decisions on payments in the order of arrival: features one by one, the model once for all of them."""
+        judge = self.judge  # one look: another one may take its place meanwhile
         kept = [self._again(transaction) for transaction in transactions]
         made = [
             None if again else self.online.update(transaction)
@@ -81,11 +83,11 @@ class Scorer:
             for again, transaction, features in zip(kept, transactions, made, strict=True):
                 if not again:
                     self.watch(transaction, features)
-        rulings = iter(self.judge.rule([features for features in made if features is not None]))
+        rulings = iter(judge.rule([features for features in made if features is not None]))
         return [
             again or self._again(transaction)  # sent twice in one call, or too long ago for its answer to be kept
             if features is None
-            else self._keep(transaction, Decision(transaction.transaction_id, next(rulings), features))
+            else self._keep(transaction, Decision(transaction.transaction_id, next(rulings), features, judge.version))
             for again, transaction, features in zip(kept, transactions, made, strict=True)
         ]
 

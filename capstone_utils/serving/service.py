@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import resource
 import signal
 import socket
 import sys
@@ -19,15 +19,16 @@ from capstone_utils.features.daily import read_daily
 from capstone_utils.features.enriched import read_enriched, transactions_in
 from capstone_utils.process import bind
 from capstone_utils.serving.app import create_app
-from capstone_utils.serving.front_door import MAX_PENDING
+from capstone_utils.serving.garbage import freeze_what_stays
 from capstone_utils.serving.journal import InvalidJournal, Journal, read_journal
 from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.metrics import ServiceMetrics
 from capstone_utils.serving.parity_watch import ParityWatch
+from capstone_utils.serving.patience import PatientProtocol
 from capstone_utils.serving.reload import Reloading
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.store import InvalidModel, load_models
-from capstone_utils.settings import Settings
+from capstone_utils.settings import InvalidSetting, Settings
 
 START_SECONDS = 20.0
 GRACE_SECONDS = 30  # for requests under way when the service is told to stop
@@ -70,6 +71,7 @@ class Service:
             log_level="warning",
             access_log=False,
             lifespan="off",
+            http=PatientProtocol,
             backlog=BACKLOG,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -85,8 +87,7 @@ class Service:
 
     def _pending(self) -> int:
         """Requests that have come and are not answered yet."""
-        tasks = self._server.server_state.tasks  # with those just answered, until the loop comes round
-        return len(tasks) if len(tasks) <= MAX_PENDING else sum(not task.done() for task in tasks)
+        return len(self._server.server_state.tasks)
 
     @property
     def url(self) -> str:
@@ -157,18 +158,19 @@ def load_scorer(settings: Settings) -> Scorer:
     if settings.enriched_csv.exists():
         scorer.warm_up(transactions_in(read_enriched(settings.enriched_csv)))
     for entry in read_journal(settings.journal):
-        scorer.remember(entry.transaction, entry.ruling)
+        scorer.remember(entry.transaction, entry.ruling, entry.version)
     return scorer
 
 
 def main() -> int:
     """Serve the trained model until SIGINT or SIGTERM; the exit status."""
-    settings = Settings.from_environment()
     try:
+        settings = Settings.from_environment()
+        _allow_connections()
+        journal = Journal(settings.journal)  # first: what it holds is read while no other service can write
         scorer = load_scorer(settings)
-        journal = Journal(settings.journal)
         service = start_service(settings, scorer, journal)
-    except (InvalidJournal, InvalidModel, ServiceError) as error:
+    except (InvalidJournal, InvalidModel, InvalidSetting, OSError, ServiceError) as error:
         print(error, file=sys.stderr)
         return 1
     stopping = threading.Event()
@@ -179,16 +181,24 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     print(f"{service.url}/docs answers; metrics at http://{service.metrics_address}/metrics; Ctrl-C stops", flush=True)
-    gc.collect()
-    gc.freeze()  # the state is not looked at again: one look through all of it would be the slowest answer
+    freeze_what_stays()
     with service:
         stopping.wait()
     journal.close()
     return 0
 
 
+def _allow_connections() -> None:
+    """As many open connections as this user may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _loopback(host: str) -> bool:
-    return host == "localhost" or ip_address(host).is_loopback
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name: whom it lets in is not known
 
 
 def _bind(host: str, port: int, setting: str) -> socket.socket:

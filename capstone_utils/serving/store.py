@@ -154,7 +154,10 @@ def _load(directory: Path, entry: Mapping[str, Any]) -> Detective:
     if booster.feature_names != entry["features"]:
         raise InvalidModel(f"{path} takes the features {booster.feature_names}, its manifest says {entry['features']}")
     booster.set_param({"nthread": 1})  # one payment at a time: threads only get into each other's way
-    return Detective(booster, float(entry["threshold"]))
+    threshold = entry["threshold"]
+    if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise InvalidModel(f"{path} has threshold={threshold!r} in its manifest, which is no probability (0 to 1)")
+    return Detective(booster, float(threshold))
 
 
 def _check_features(models: Models, spec: FeatureSpec) -> None:

@@ -36,8 +36,7 @@ class Trees:
         if (objective, kind) != ("binary:logistic", "gbtree"):
             raise UnequalTrees(f"a booster of {objective} by {kind}; only binary:logistic by gbtree is served")
         self.features = int(learner["learner_model_param"]["num_feature"])
-        share = np.float32(float(learner["learner_model_param"]["base_score"].strip("[]")))
-        self._base = np.float32(-np.log(np.float32(1) / share - np.float32(1)))
+        self._base = _base_margin(float(learner["learner_model_param"]["base_score"].strip("[]")))
         self._nodes = _flatten(learner["gradient_booster"]["model"]["trees"])
         self._check(booster)
 
@@ -71,6 +70,13 @@ class Trees:
 def probabilities(margins: np.ndarray) -> list[float]:
     """The probability of fraud for each margin: one formula, number by number, so that a batch changes no bit."""
     return [1.0 / (1.0 + math.exp(-margin)) for margin in margins.tolist()]
+
+
+def _base_margin(share: float) -> np.float32:
+    """The log-odds of a share, as XGBoost computes them: asked of a booster without trees, for logarithms differ."""
+    nothing = xgb.DMatrix(np.zeros((1, 1)), label=[0])
+    booster = xgb.train({"objective": "binary:logistic", "base_score": share}, nothing, 0)
+    return np.float32(booster.inplace_predict(np.zeros((1, 1)), predict_type="margin")[0])
 
 
 def _flatten(trees: Sequence[dict[str, Any]]) -> tuple[np.ndarray, ...]:

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from capstone_utils.serving import front_door
-from capstone_utils.serving import service as service_module
 from capstone_utils.serving.front_door import MAX_BYTES
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import ServiceError, start_service
@@ -147,7 +146,6 @@ def test_with_a_key_only_those_who_hold_it_get_predictions(scorer):
 
 def test_in_a_rush_some_are_turned_away_at_once_and_the_others_answered(scorer, monkeypatch):
     monkeypatch.setattr(front_door, "MAX_PENDING", 8)
-    monkeypatch.setattr(service_module, "MAX_PENDING", 8)
     rule = scorer.judge.rule_brief
     scorer.judge.rule_brief = lambda features: (time.sleep(0.05), rule(features))[1]
     body = json.dumps(BRIEF).encode()

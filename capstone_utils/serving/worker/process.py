@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import sys
@@ -16,6 +15,7 @@ from capstone_utils.ingestion.clients import NoBroker
 from capstone_utils.ingestion.dead_letters import ensure_dead_letter_topic
 from capstone_utils.ingestion.topics import TopicError, create_topics, describe_topic, topic_id
 from capstone_utils.process import bind
+from capstone_utils.serving.garbage import freeze_what_stays
 from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.reload import Reloading
 from capstone_utils.serving.store import InvalidModel, load_models
@@ -83,8 +83,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
                 f"at {settings.bootstrap_servers}; metrics at http://{settings.host}:{port}/metrics; Ctrl-C stops",
                 flush=True,
             )
-            gc.collect()
-            gc.freeze()
+            freeze_what_stays()
             worker.run(client, stopping.is_set)
         finally:
             client.close()

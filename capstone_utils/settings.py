@@ -36,9 +36,7 @@ class Settings:
     work_dir: Path = ROOT / "build" / "course"  # what the notebooks hand to each other
     cache_dir: Path = ROOT / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
     state_dir: Path = Path("state")  # what a service or a worker remembers; below work_dir unless absolute
-    api_key: str = field(
-        default="", repr=False
-    )  # asked of every caller; a must when the host is not this machine alone
+    api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -53,6 +51,11 @@ class Settings:
             if name in environment:
                 given[each.name] = _parse(name, environment[name], type(each.default))
         return cls(**given)  # type: ignore[arg-type]
+
+    def to_environment(self) -> dict[str, str]:
+        """The variables from which `from_environment` makes the same settings, for a process of its own."""
+        given = {PREFIX + each.name.upper(): str(getattr(self, each.name)) for each in fields(self)}
+        return {name: text for name, text in given.items() if text}
 
     @property
     def bootstrap_servers(self) -> str:
@@ -82,7 +85,8 @@ class Settings:
 
 def _parse(name: str, text: str, kind: type) -> object:
     if issubclass(kind, Path):
-        return Path(text).expanduser().resolve()
+        path = Path(text).expanduser()
+        return path if name.endswith("STATE_DIR") else path.resolve()
     if kind is not int:
         if not text:
             raise InvalidSetting(f"{name} is empty; give a value or unset it")

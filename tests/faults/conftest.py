@@ -1,4 +1,4 @@
-"""What the fault tests share: finding a broker's process, and a disk that is full."""
+"""What the fault tests share: a broker's process, a disk that is full, and a house of topics, models and workers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from capstone_utils.ingestion.broker import broker_dir
+from capstone_utils.features.daily import daily_tables, write_daily
+from capstone_utils.features.offline import offline_features
+from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
+from capstone_utils.ingestion.arrivals import arrive
+from capstone_utils.ingestion.broker import Broker, broker_dir
+from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
+from capstone_utils.serving.store import Models, save_models
 from capstone_utils.settings import Settings
+from capstone_utils.transaction import Transaction
+from tests.faults.house import House
+from tests.serving.conftest import detective
 
 
 @pytest.fixture
@@ -34,3 +43,30 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root can mount a tiny disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work directory with models and batch tables, of a small stream's first days."""
+    settings = Settings(work_dir=tmp_path_factory.mktemp("house"))
+    past = simulate(SimulatorConfig(seed=3, customers=200, days=14))
+    daily = daily_tables(past.transactions, past.labels)
+    features = offline_features(past.transactions, SPEC, daily)
+    fraud = (past.truth["scenario"] != "legitimate").to_numpy(float)
+    found = [detective(features, fraud, names) for names in (SPEC.names, BRIEF_FEATURES)]
+    save_models(Models(*found), settings.model_dir)
+    write_daily(daily, settings.daily_tables)
+    return settings.work_dir
+
+
+@pytest.fixture(scope="session")
+def arrivals() -> list[Transaction]:
+    """Some thousand payments in order of arrival, some late, some twice."""
+    stream = simulate(SimulatorConfig(seed=4, customers=200, days=14))
+    return list(transactions_of(arrive(stream.transactions, 0.05, 0.05, 7200.0, seed=1)))
+
+
+@pytest.fixture
+def house(work_dir: Path, broker: Broker, tmp_path: Path) -> House:
+    """A topic of one's own on the shared broker, and workers for it."""
+    return House(broker.settings, work_dir, tmp_path)

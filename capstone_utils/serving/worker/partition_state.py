@@ -105,6 +105,7 @@ class PartitionStates:
         self._saved[partition] = start
         if start == 0 < position.begin:
             LOG.warning("partition %d: the log begins at offset %d, and so does the state", partition, position.begin)
+        start = max(start, position.begin)
         log = read_partition(self._bootstrap_servers, self._topic, partition, start, position.offset)
         try:
             for record in log:

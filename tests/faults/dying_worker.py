@@ -1,0 +1,59 @@
+"""A worker that ends itself as a power cut would, at a step of its n-th batch: dying_worker.py STEP NUMBER [BATCH]."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from capstone_utils.serving.judge import Judge
+from capstone_utils.serving.worker import process, worker
+from capstone_utils.settings import Settings
+
+
+class After:
+    """Lets everything through to `inner`, and dies after the n-th call of one method."""
+
+    def __init__(self, inner, method, number):
+        self.inner, self.method, self.left = inner, method, number
+
+    def __getattr__(self, name):
+        found = getattr(self.inner, name)
+        if name != self.method:
+            return found
+
+        def call(*arguments, **named):
+            result = found(*arguments, **named)
+            self.left -= bool(result) or name != "poll"  # a poll that brought nothing is no batch
+            if self.left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return call
+
+
+def open_client(settings, moved):
+    step, number = sys.argv[1], int(sys.argv[2])
+    client = process_open_client(settings, moved)
+    if step == "features":
+        rule, left = Judge.rule, [number]
+
+        def dying(self, rows):
+            left[0] -= 1
+            if left[0] <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rule(self, rows)
+
+        Judge.rule = dying
+    elif step in ("poll", "produce"):
+        return After(client, step, number)
+    else:
+        method = {"offsets": "send_offsets_to_transaction", "commit": "commit_transaction"}[step]
+        client.producer = After(client.producer, method, number)
+    return client
+
+
+process_open_client, process.open_client = process.open_client, open_client
+worker.BATCH_RECORDS = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+process.run_worker(Settings.from_environment(), threading.Event())

@@ -1,0 +1,110 @@
+"""Workers come, go and freeze; the topic grows; the log shrinks; the model changes: the scores stay right."""
+
+import json
+import signal
+import threading
+from dataclasses import replace
+
+import pytest
+from kafka import TopicPartition
+from kafka.admin import NewPartitions
+
+from capstone_utils.ingestion.clients import open_admin
+from capstone_utils.serving.judge import Judge
+from capstone_utils.serving.store import MANIFEST, load_models, save_models
+from capstone_utils.settings import Settings
+
+CLIENTS = ("kafka-python", "confluent")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_one_joins_one_leaves_and_one_freezes_and_wakes_as_a_zombie(house, arrivals, client):
+    house.settings = house.with_(kafka_client=client)
+    first, second = house.settings, house.with_(worker_name="2", worker_metrics_port=0)
+    sending = threading.Thread(target=house.send, args=(arrivals[:6000], 250))
+    sending.start()
+    with house.worker(first) as one:
+        house.wait(lambda: house.started() == 1)
+        with house.worker(second) as two:  # joins: the partitions are shared out anew, in the middle of batches
+            house.wait(lambda: house.started() == 2)
+            house.wait(lambda: "partition" in house.logged().rpartition("worker 2 of")[2])
+            one.send_signal(signal.SIGSTOP)  # frozen, until its session is over and the other one has its partitions
+            sending.join()
+            house.wait_until_done()
+            one.send_signal(signal.SIGCONT)
+            house.send(arrivals[6000:7000])
+            house.wait_until_done()
+            two.terminate()
+            assert two.wait(60) == 0
+            house.send(arrivals[7000:7500])
+            house.settings = house.with_(worker_name="3")
+            found = house.finish()
+    assert found.sound, found
+
+
+def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arrivals):
+    with house.worker() as first:
+        house.send(arrivals[:500])
+        house.wait_until_done()
+        with house.worker():
+            house.wait(lambda: house.started() == 2)
+            house.send(arrivals[500:1000])
+            assert first.wait(60) == 1
+            house.wait_until_done()
+    assert "Fenced" in house.logged()
+    found = house.audit()
+    assert found.sound, found
+
+
+def test_partitions_are_added_under_load(house, arrivals):
+    with house.worker():
+        house.send(arrivals[:1000])
+        house.wait_until_done()
+        with open_admin(house.settings.bootstrap_servers) as admin:
+            admin.create_partitions({house.settings.transactions_topic: NewPartitions(6)})
+        house.wait(lambda: len(house.ends()) == 6)
+        house.send(arrivals[1000:2000])
+        house.wait_until_done()
+    found = house.audit()
+    assert found.sound, found
+
+
+def test_what_retention_deleted_unread_is_counted_and_what_is_left_is_right(house, arrivals):
+    house.send(arrivals[:1000])
+    house.finish()
+    committed = house.ends()
+    house.send(arrivals[1000:2000])
+    with open_admin(house.settings.bootstrap_servers) as admin:
+        topic = house.settings.transactions_topic
+        admin.delete_records({TopicPartition(topic, part): end - 100 for part, end in house.ends().items()})
+    gone = {part: end - 100 - committed[part] for part, end in house.ends().items()}
+    assert min(gone.values()) > 0
+    found = house.finish()
+    assert (found.payments + found.duplicates, found.lost, found.unequal, found.twice) == (400, [], [], [])
+    assert all(f"partition {part}: {number} records were deleted" in house.logged() for part, number in gone.items())
+
+
+def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals, tmp_path):
+    models = load_models(house.settings.model_dir)
+    settings = Settings(work_dir=tmp_path / "own")
+    save_models(models, settings.model_dir)
+    settings.daily_tables.write_bytes(house.settings.daily_tables.read_bytes())
+    house.settings = house.with_(work_dir=settings.work_dir)
+    sending = threading.Thread(target=house.send, args=(arrivals[:4000], 400))
+    with house.worker():
+        house.wait(lambda: house.started() == 1)
+        sending.start()
+        house.wait(lambda: sum(house.ends().values()) > 500)
+        save_models(replace(models, score=models.score._replace(threshold=0.9)), settings.model_dir)
+        house.wait(lambda: "decides from now on" in house.logged())
+        manifest = settings.model_dir / MANIFEST
+        good = manifest.read_text()
+        manifest.write_text(json.dumps(json.loads(good) | {"models": {}}))
+        house.wait(lambda: "a model was refused" in house.logged())
+        sending.join()
+        house.wait_until_done()
+        manifest.write_text(good)
+    second = Judge(load_models(settings.model_dir))
+    house.judges[second.version] = second
+    found = house.audit()
+    assert found.sound, found

@@ -1,0 +1,212 @@
+"""How many payments a second does the stream worker score, and how long after it was sent can a score be read?
+
+A real broker and one worker share this machine's cores. Throughput: the worker, as `worker` starts it, on a backlog
+that lies in the topic; the rate of the middle eight tenths, by when their scores were written. Latency: open loop at
+1,000 a second, from when a payment was due to when its committed score was read by another consumer. Beside them the
+brief's own style: one message, one frame, one flush. Each run ends with an audit against an offline replay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
+
+import numpy as np
+from confluent_kafka import Consumer, Producer
+
+from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
+from capstone_utils.features.daily import read_daily
+from capstone_utils.ingestion.broker import start_broker
+from capstone_utils.ingestion.log import read_partition
+from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.ingestion.stream import produce
+from capstone_utils.ingestion.topics import create_topics, end_offsets
+from capstone_utils.serving.judge import Judge
+from capstone_utils.serving.store import load_models
+from capstone_utils.serving.worker.audit import audit
+from capstone_utils.settings import ROOT, Settings
+from capstone_utils.transaction import Transaction
+
+GOALS = {
+    "kafka_python_tps": "aim at least 10,000",
+    "kafka_python_p99_ms": "aim at most 100",
+    "confluent_tps": "aim at least 35,000",
+    "confluent_p99_ms": "aim at most 50",
+}
+BACKLOGS = {"kafka-python": 100_000, "confluent": 300_000}
+RATE, WARM_UP_SECONDS = 1_000, 5
+WAIT_SECONDS = 120.0
+
+
+def named(settings: Settings) -> Settings:
+    """The settings with topics and a group that nobody else has."""
+    name = uuid.uuid4().hex
+    topics = {f"{kind}_topic": f"{kind}-{name}" for kind in ("transactions", "scores", "dead_letter")}
+    return replace(settings, worker_group=f"group-{name}", **topics)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def process(command: list[str], settings: Settings) -> Iterator[None]:
+    """A process with these settings, from its first line on; told to stop at the end."""
+    started = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | settings.to_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        if started.stdout is None or not started.stdout.readline():
+            raise RuntimeError(f"{' '.join(command)} ended before it worked")
+        yield
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def worker(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """The worker that `settings.kafka_client` names."""
+    return process([sys.executable, "-m", "capstone_utils.serving.worker.process"], settings)
+
+
+def throughput(settings: Settings, payments: list[Transaction], command: list[str] | None = None) -> float:
+    """Payments scored a second, from a backlog."""
+    create_topics(settings.bootstrap_servers, {settings.transactions_topic: 4})
+    produce(settings.bootstrap_servers, settings.transactions_topic, payments)
+    create_topics(settings.bootstrap_servers, {settings.scores_topic: 4})
+    with process(command, settings) if command else worker(settings):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while sum(end_offsets(settings.bootstrap_servers, settings.scores_topic).values()) < len(payments):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the backlog was not scored within {WAIT_SECONDS:.0f} s")
+            time.sleep(0.5)
+    records = (read_partition(settings.bootstrap_servers, settings.scores_topic, part) for part in range(4))
+    written = np.sort([record.timestamp for partition in records for record in partition]) / 1000
+    low, high = len(written) // 10, 9 * len(written) // 10
+    return float((high - low) / (written[high] - written[low]))
+
+
+class Watch:
+    """When each payment's score could be read, by transaction_id."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.read: dict[int, float] = {}
+        self._stopping = threading.Event()
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.bootstrap_servers,
+                "group.id": f"watch-{settings.worker_group}",
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self._consumer.subscribe([settings.scores_topic])
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            first = self._consumer.poll(0.2)
+            messages = [first, *self._consumer.consume(1_000, 0)] if first else []
+            now = time.perf_counter()
+            for message in messages:
+                if not message.error():
+                    self.read[json.loads(message.value())["transaction_id"]] = now
+        self._consumer.close()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+        self._thread.join()
+
+
+def latency(settings: Settings, payments: list[Transaction]) -> np.ndarray:
+    """Milliseconds from due to read for each payment, after a warm-up; open loop at `RATE`."""
+    for topic in (settings.transactions_topic, settings.scores_topic):
+        create_topics(settings.bootstrap_servers, {topic: 4})
+    due: dict[int, float] = {}
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers, "linger.ms": 1})
+    with worker(settings):
+        watch = Watch(settings)
+        time.sleep(5)  # the group has come together
+        began = time.perf_counter()
+        for number, payment in enumerate(payments):
+            due[payment.transaction_id] = began + number / RATE
+            delay = due[payment.transaction_id] - time.perf_counter()
+            if delay > 0:
+                time.sleep(delay)
+            producer.produce(settings.transactions_topic, payment.to_json(), payment.key)
+            producer.poll(0)
+        producer.flush(30)
+        deadline = time.monotonic() + 30
+        while len(watch.read) < len(payments) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        watch.stop()
+    measured = payments[WARM_UP_SECONDS * RATE :]
+    return 1000 * np.array(
+        [watch.read.get(each.transaction_id, np.inf) - due[each.transaction_id] for each in measured]
+    )
+
+
+def measure(base: Settings, seconds: int) -> dict[str, float]:
+    """The figures by name."""
+    models, daily = load_models(base.model_dir), read_daily(base.daily_tables)
+    judges = {models.version: Judge(models)}
+    history = course_stream().transactions
+    found: dict[str, float] = {}
+
+    def check(settings: Settings) -> None:
+        report = audit(settings, judges, daily)
+        if not report.sound:
+            raise RuntimeError(str(report))
+
+    for client, backlog in BACKLOGS.items():
+        name = client.replace("-", "_")
+        settings = replace(named(base), kafka_client=client)
+        found[f"{name}_tps"] = throughput(settings, list(transactions_of(history.head(backlog))))
+        check(settings)
+        settings = replace(named(base), kafka_client=client)
+        taken = latency(settings, list(transactions_of(history.head((WARM_UP_SECONDS + seconds) * RATE))))
+        found[f"{name}_p50_ms"], found[f"{name}_p99_ms"] = np.percentile(taken, [50, 99]).tolist()
+        check(settings)
+    command = [sys.executable, "-m", "benchmarks.brief_stream", str(base.model_dir / "predict_model.json")]
+    found["brief_tps"] = throughput(named(base), list(transactions_of(history.head(1_000))), command)
+    return found
+
+
+def main() -> None:
+    """Prints a line each, and with --json one JSON object as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=int, default=60, help="of paced payments (default: 60)")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    given = parser.parse_args()
+    if given.seconds < 1:
+        parser.error(f"--seconds={given.seconds} is not 1 or more")
+    base = Settings.from_environment()
+    ensure_models(base, ensure_enriched(base, course_stream()))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_broker(replace(base, kafka_port=0, work_dir=Path(folder))) as broker,
+    ):
+        here = replace(base, kafka_port=broker.port, worker_metrics_port=0, state_dir=Path(folder))
+        found = measure(here, given.seconds)
+    for name, figure in found.items():
+        print(f"{name:22}{figure:12,.1f}  {GOALS.get(name, '')}")
+    for client in ("kafka_python", "confluent"):
+        print(f"{client}: {found[f'{client}_tps'] / found['brief_tps']:.0f} times the brief's style")
+    if given.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,6 +17,7 @@ MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 MAX_TEXT = 64
 MAX_MESSAGE_BYTES = 64 * 1024
 MISSING = object()
+_the_seven = itemgetter(*FIELDS)
 
 
 class InvalidTransaction(ValueError):
@@ -100,17 +102,18 @@ class Transaction(NamedTuple):
             raise InvalidTransaction("message", fields, "a JSON object")
         if fields.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
             raise InvalidTransaction("schema_version", fields["schema_version"], f"the known version {SCHEMA_VERSION}")
-        for field in FIELDS:
-            if field not in fields:
-                raise InvalidTransaction(field, MISSING, "one of the seven fields")
+        try:
+            transaction_id, user_id, amount, timestamp, location, merchant, device = _the_seven(fields)
+        except KeyError as error:
+            raise InvalidTransaction(error.args[0], MISSING, "one of the seven fields") from None
         return cls(
-            _identifier("transaction_id", fields["transaction_id"]),
-            _identifier("user_id", fields["user_id"]),
-            to_cents(fields["amount"]),
-            to_microseconds(fields["timestamp"]),
-            _text("location", fields["location"]),
-            _text("merchant", fields["merchant"]),
-            _text("device", fields["device"]),
+            _identifier("transaction_id", transaction_id),
+            _identifier("user_id", user_id),
+            to_cents(amount),
+            to_microseconds(timestamp),
+            _text("location", location),
+            _text("merchant", merchant),
+            _text("device", device),
         )
 
     def to_dict(self) -> dict[str, Any]:

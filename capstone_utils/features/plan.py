@@ -34,6 +34,21 @@ class KeyPlan:
     max_events: int
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether there are ranges, and all of them end with the transaction itself and ask for no fraud rate."""
+        return bool(self.ranges) and not any(each.delay_us or each.fraud for each in self.ranges)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """The ranges' widths, microseconds, shortest first."""
+        return tuple(each.width_us for each in self.ranges)
+
+    @cached_property
+    def ones(self) -> list[float]:
+        """The numbers of distinct values around a transaction that is alone."""
+        return [1.0] * sum(map(len, self.distinct))
+
+    @cached_property
     def slots(self) -> tuple[tuple[str, str, int], ...]:
         """What each value of a state is: aggregate, text column if any, position in `ranges`."""
         slots = []

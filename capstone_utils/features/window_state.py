@@ -47,6 +47,8 @@ class WindowState:
         All are NaN for a transaction that is later than the allowed lateness.
         """
         times, prefix, latest = self.times, self.prefix_cents, self.latest_us
+        if time >= latest and plan.plain:
+            return self._look_now(plan, time, cents, texts)
         if time < latest - plan.lateness_us:
             return [math.nan] * len(plan.slots)
         end = len(times) if time >= latest else bisect_right(times, time)
@@ -78,6 +80,33 @@ class WindowState:
                 if others:
                     found += sum(before > edge for before in others)
                 values.append(float(found))
+        return values
+
+    def _look_now(self, plan: KeyPlan, time: int, cents: int, texts: Sequence[str]) -> list[float]:
+        """The same for what nearly every transaction is: none overtook it, and its ranges end with it."""
+        times, prefix = self.times, self.prefix_cents
+        end = len(times)
+        total = prefix[end] + cents
+        values: list[float] = []
+        lows: list[int] = []
+        for edge in plan.widths:
+            low = bisect_right(times, time - edge)
+            lows.append(low)
+            count = end - low + 1
+            values.append(float(count))
+            values.append((total - prefix[low]) / count / 100)
+        if low == end:  # alone in the longest range, and so in all
+            return values + plan.ones
+        for column, text in enumerate(texts):
+            recent = self.recent[column]
+            seen = self.seen_at[column].get(text)
+            size, own = len(recent), seen[-1] if seen else NEVER
+            for place in plan.distinct[column]:
+                if lows[place] == end:
+                    values.append(1.0)
+                else:
+                    edge = time - plan.widths[place]
+                    values.append(float(size - bisect_right(recent, edge) + (own <= edge)))
         return values
 
     def add(self, plan: KeyPlan, number: int, time: int, cents: int, texts: Sequence[str]) -> None:

@@ -68,7 +68,7 @@ class Client(Protocol):
         """At most so many records, from each partition in order; none when none came in time."""
 
     def produce(self, outputs: Sequence[Output]) -> None:
-        """Begin a transaction and hand the outputs to it. Raises Lost, Fenced."""
+        """Hand the outputs to the open transaction; begin one where none is. Raises Lost, Fenced."""
 
     def commit(self, ends: Mapping[int, int]) -> None:
         """Commit the transaction with, by partition, the offset that comes next. Raises Lost, Fenced."""

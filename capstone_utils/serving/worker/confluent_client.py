@@ -56,6 +56,7 @@ class ConfluentClient:
 
     def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
         self._topic, self._moved = topic, moved
+        self._open = False  # whether a transaction is
         common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
         self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
         self.producer = self._open_producer()
@@ -116,7 +117,9 @@ class ConfluentClient:
         return positions
 
     def produce(self, outputs: Sequence[Output]) -> None:
-        self._transact(self.producer.begin_transaction)
+        if not self._open:
+            self._transact(self.producer.begin_transaction)
+            self._open = True
         produce = self.producer.produce
         for topic, partition, key, value, headers in outputs:
             try:
@@ -129,6 +132,7 @@ class ConfluentClient:
         offsets = [TopicPartition(self._topic, partition, end) for partition, end in ends.items()]
         self._transact(self.producer.send_offsets_to_transaction, offsets, self.consumer.consumer_group_metadata())
         self._transact(self.producer.commit_transaction)
+        self._open = False
 
     def _transact(self, call: Callable[..., None], *arguments: Any, **named: Any) -> None:
         """Call until it succeeds or cannot: then the transaction is aborted."""
@@ -142,6 +146,7 @@ class ConfluentClient:
 
     def _lost(self, error: KafkaError) -> RuntimeError:
         """What to raise, after the transaction was aborted."""
+        self._open = False
         if error.code() in FENCED:
             return Fenced(error.str())
         try:

@@ -31,7 +31,7 @@ CONSUMER = {
 }
 PRODUCER = {
     "acks": "all",
-    "linger_ms": 1_000,  # a commit sends what waits: one request for each partition of a batch
+    "linger_ms": 1_000,  # a commit sends what waits: few requests, each of a full batch
     "batch_size": 4 * 2**20,
     "max_request_size": MAX_BYTES,
     "retry_backoff_ms": 5,  # the last transaction's markers are being written: a matter of milliseconds
@@ -45,6 +45,7 @@ class KafkaPythonClient:
 
     def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
         self._topic, self._moved = topic, moved
+        self._open = False  # whether a transaction is
         self._producing = {"bootstrap_servers": bootstrap_servers, "transactional_id": f"{group}-{name}"}
         self.producer = self._open_producer()
         self.consumer = KafkaConsumer(
@@ -81,7 +82,9 @@ class KafkaPythonClient:
 
     def produce(self, outputs: Sequence[Output]) -> None:
         try:
-            self.producer.begin_transaction()
+            if not self._open:
+                self.producer.begin_transaction()
+                self._open = True
             for topic, partition, key, value, headers in outputs:
                 self.producer.send(topic, value, key, headers, partition)
         except KafkaError as error:
@@ -92,11 +95,13 @@ class KafkaPythonClient:
         try:
             self.producer.send_offsets_to_transaction(offsets, self.consumer.group_metadata())
             self.producer.commit_transaction()
+            self._open = False
         except KafkaError as error:
             raise self._lost(error) from error
 
     def _lost(self, error: KafkaError) -> RuntimeError:
         """What to raise, after the transaction was aborted."""
+        self._open = False
         if isinstance(error, FENCED):
             return Fenced(f"{error!r}")
         try:

@@ -6,6 +6,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +22,34 @@ from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
 LOG = logging.getLogger(__name__)
-BATCH_RECORDS = 2_000
+BATCH_RECORDS = 5_000
+CHUNK_RECORDS = 1_000  # of a batch: ruled upon, without Python's lock, while the next one's features are made
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 1.0  # after a batch was lost
+
+
+class _Chunk(NamedTuple):
+    """Some of a batch's payments with their features and, once they are made, the rulings of one version."""
+
+    payments: Sequence[tuple[Record, Transaction]]
+    values: Sequence[tuple[float, ...]]
+    features: np.ndarray
+    version: str
+    rulings: Future[list[Ruling]]
+
+
+class _Stages:
+    """What a batch spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._since = time.perf_counter()
+
+    def end(self, stage: str) -> None:
+        """Count the time since the last stage's end to this one."""
+        now = time.perf_counter()
+        self.seconds[stage] += now - self._since  # type: ignore[assignment]
+        self._since = now
 
 
 class Worker:
@@ -42,6 +69,7 @@ class Worker:
             settings.scores_topic,
             settings.dead_letter_topic,
         )
+        self._ruling = ThreadPoolExecutor(1)
         self._score_partitions, self._spec = score_partitions, SPEC.hash[:SPEC_DIGITS]
 
     def run(self, client: Client, stopping: Callable[[], bool]) -> None:
@@ -75,39 +103,38 @@ class Worker:
                 time.sleep(PAUSE_SECONDS)
 
     def _work(self, client: Client, records: Sequence[Record]) -> None:
-        metrics, clock = self._metrics, time.perf_counter
-        began, oldest = clock(), min(record.timestamp for record in records) / 1000
+        metrics, times = self._metrics, _Stages()
+        oldest = min(record.timestamp for record in records) / 1000
         metrics.stage("queue", max(time.time() - oldest, 0.0))
         ends = {record.partition: record.offset + 1 for record in records}
         readable, outputs, wrong = self._parse(records)
-        parsed = clock()
+        times.end("parse")
         self._states.advance(ends)
-        online = self._states.online
-        made = [(record, payment, online[record.partition].update(payment)) for record, payment in readable]
-        fresh = [(record, payment, values) for record, payment, values in made if values is not None]
-        featured = clock()
-        features = np.array([each[2] for each in fresh])
-        judge = self.judge  # one look: another one may take its place meanwhile
-        rulings = judge.rule(features)
-        outputs += self._encode(judge, fresh, rulings)
-        scored = clock()
-        client.produce(outputs)
-        produced = clock()
+        chunks: list[_Chunk] = []
+        for first in range(0, len(readable), CHUNK_RECORDS):
+            chunks.append(self._features(readable[first : first + CHUNK_RECORDS]))
+            times.end("features")
+            if first:  # the one before was ruled upon meanwhile, and is sent while the next one is made
+                self._send(client, self._encode(chunks[-2]), times)
+        self._send(client, [*outputs, *(self._encode(chunks[-1]) if chunks else ())], times)
         client.commit(ends)
-        committed = clock()
-        metrics.stage("parse", parsed - began)
-        metrics.stage("features", featured - parsed)
-        metrics.stage("score", scored - featured)
-        metrics.stage("produce", produced - scored)
-        metrics.stage("commit", committed - produced)
+        times.end("commit")
+        for stage, seconds in times.seconds.items():
+            metrics.stage(stage, seconds)
         metrics.latency.observe(max(time.time() - oldest, 0.0))
         metrics.batch.observe(len(records))
         metrics.consumed.inc(len(records))
-        metrics.duplicates.inc(len(made) - len(fresh))
-        metrics.scores(features, rulings)
+        metrics.duplicates.inc(len(readable) - sum(len(chunk.payments) for chunk in chunks))
+        for chunk in chunks:
+            metrics.scores(chunk.features, chunk.rulings.result())
         for field, number in wrong.items():
             metrics.dead.labels(field).inc(number)
         self._states.committed(ends)
+
+    def _send(self, client: Client, outputs: list[Output], times: _Stages) -> None:
+        times.end("score")
+        client.produce(outputs)
+        times.end("produce")
 
     def _parse(self, records: Sequence[Record]) -> tuple[list[tuple[Record, Transaction]], list[Output], Counter[str]]:
         """The payments; dead letters for all else; and how often each field was wrong."""
@@ -122,11 +149,21 @@ class Worker:
                 dead.append(Output(self._dead_letters, 0, record.key, record.value, [*record.headers, *headers]))
         return readable, dead, wrong
 
-    def _encode(
-        self, judge: Judge, fresh: Sequence[tuple[Record, Transaction, tuple[float, ...]]], rulings: Sequence[Ruling]
-    ) -> list[Output]:
+    def _features(self, readable: Sequence[tuple[Record, Transaction]]) -> _Chunk:
+        """The features of the payments that are no duplicates; the rulings are on their way."""
+        judge, online = self.judge, self._states.online  # one look: another judge may take its place meanwhile
+        payments, values = [], []
+        for record, payment in readable:
+            made = online[record.partition].update(payment)
+            if made is not None:
+                payments.append((record, payment))
+                values.append(made)
+        features = np.array(values)
+        return _Chunk(payments, values, features, judge.version, self._ruling.submit(judge.rule, features))
+
+    def _encode(self, chunk: _Chunk) -> list[Output]:
         """The scores, each in the partition of the topic `scores` that goes with its payment's."""
-        version, spec, topic, partitions = judge.version, self._spec, self._scores, self._score_partitions
+        version, spec, topic, partitions = chunk.version, self._spec, self._scores, self._score_partitions
         return [
             Output(
                 topic,
@@ -134,5 +171,7 @@ class Worker:
                 record.key,
                 encode(payment, record.offset, values, ruling, version, spec),
             )
-            for (record, payment, values), ruling in zip(fresh, rulings, strict=True)
+            for (record, payment), values, ruling in zip(
+                chunk.payments, chunk.values, chunk.rulings.result(), strict=True
+            )
         ]

@@ -54,6 +54,7 @@ def open_client(settings, moved):
     return client
 
 
-process_open_client, process.open_client = process.open_client, open_client
-worker.BATCH_RECORDS = int(sys.argv[3]) if len(sys.argv) > 3 else 200
-process.run_worker(Settings.from_environment(), threading.Event())
+if __name__ == "__main__":
+    process_open_client, process.open_client = process.open_client, open_client
+    worker.BATCH_RECORDS = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    process.run_worker(Settings.from_environment(), threading.Event())

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
 from capstone_utils.features.spec import BRIEF_FEATURES
 from capstone_utils.serving.desk import MAX_BATCH, Desk
-from capstone_utils.serving.front_door import FrontDoor, count_problem
+from capstone_utils.serving.front_door import KEY_HEADER, FrontDoor, count_problem
 from capstone_utils.serving.journal import Journal
 from capstone_utils.serving.messages import (
     TRANSACTION_SCHEMA,
@@ -26,7 +27,7 @@ from capstone_utils.serving.messages import (
     json_body,
 )
 from capstone_utils.serving.metrics import ServiceMetrics
-from capstone_utils.serving.problems import MEDIA_TYPE, Problem, sentence
+from capstone_utils.serving.problems import MEDIA_TYPE, Problem, wrong_fields
 from capstone_utils.serving.scorer import Scorer
 
 BATCH_SCHEMA = {"type": "array", "items": TRANSACTION_SCHEMA, "minItems": 1, "maxItems": MAX_BATCH}
@@ -57,6 +58,7 @@ def create_app(
         title="Streaming fraud detection",
         description="Ready features to `/predict/`, raw payments to `/score`. Errors are problem details (RFC 9457).",
         version="1.0.0",
+        dependencies=[Security(APIKeyHeader(name=KEY_HEADER, auto_error=False))] if api_key else [],  # for /docs
     )
     app.state.scorer = scorer
     desk = Desk(app.state, metrics, journal)
@@ -91,8 +93,8 @@ def _add_predictions(app: FastAPI, desk: Desk) -> None:
     async def score(request: Request, explain: bool = False) -> Response:
         """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history.
 
-        Sent again, it gets the same answer, and nothing changes. With `explain=true` the answer says what spoke loudest
-        for fraud, in plain words.
+        Sent again (its user_id and transaction_id say so), it gets the same answer, and nothing changes. With
+        `explain=true` the answer says what spoke loudest for fraud, in plain words.
         """
         return answered(desk.score(await request.body(), explain))
 
@@ -135,8 +137,8 @@ def _add_problems(app: FastAPI, metrics: ServiceMetrics) -> None:
         return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE.decode())
 
     @app.exception_handler(RequestValidationError)
-    async def wrong_fields(_: Request, error: RequestValidationError) -> Response:
-        return refuse(Problem(422, "; ".join(map(sentence, error.errors()))))
+    async def wrong_parameters(_: Request, error: RequestValidationError) -> Response:
+        return refuse(wrong_fields(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def wrong_request(request: Request, error: HTTPException) -> Response:

@@ -14,7 +14,7 @@ from capstone_utils.features.spec import BRIEF_FEATURES
 from capstone_utils.serving.journal import Entry, Journal
 from capstone_utils.serving.messages import PredictRequest
 from capstone_utils.serving.metrics import ServiceMetrics
-from capstone_utils.serving.problems import Problem, ScoredBefore, sentence
+from capstone_utils.serving.problems import Problem, ScoredBefore, wrong_fields
 from capstone_utils.serving.scorer import Decision, Scorer
 from capstone_utils.transaction import FIELDS, InvalidTransaction, Transaction
 
@@ -47,7 +47,7 @@ class Desk:
         try:
             given = PredictRequest.model_validate_json(body)
         except ValidationError as error:
-            raise Problem(422, "; ".join(map(sentence, error.errors()))) from None
+            raise wrong_fields(error.errors()) from None
         ruling = self._state.scorer.judge.rule_brief([getattr(given, name) for name in BRIEF_FEATURES])
         seconds = time.perf_counter() - began
         self._metrics.answered(ruling, seconds)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 MEDIA_TYPE = b"application/problem+json"
+MOST_TOLD = 5  # wrong fields of one request; how many more there are is said
 
 
 class Problem(Exception):
@@ -32,9 +33,16 @@ class ScoredBefore(Problem):
         super().__init__(409, f"transaction_id={transaction_id} was seen before; a payment has its own id")
 
 
-def sentence(error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors as "amount='much' is wrong: Input should be a valid number"."""
-    field = ".".join(str(part) for part in error["loc"] if part not in ("body", "query")) or "body"
+def wrong_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """What pydantic found wrong, a sentence each: "amount='much' is wrong: Input should be a valid number"."""
+    sentences = [_sentence(error) for error in errors[:MOST_TOLD]]
+    if len(errors) > MOST_TOLD:
+        sentences.append(f"and {len(errors) - MOST_TOLD} more")
+    return Problem(422, "; ".join(sentences))
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    field = ".".join(str(part) for part in error["loc"] if part not in ("body", "query"))[:80] or "body"
     if error["type"] == "missing":
         return f"{field} is missing"
     if error["type"] in ("value_error", "json_invalid"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.store import MANIFEST, InvalidModel, load_models
+from capstone_utils.serving.store import MANIFEST, InvalidModel, load_models, version_of
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -20,14 +20,17 @@ LOADED, REFUSED = "loaded", "refused"
 class ModelWatch:
     """Looks at a model directory from time to time; for one thread.
 
-    `loaded` and `refused` count what came of it; `reason` is why the last one was refused.
+    `version` is that of the models in use: others that were put there before this watch began are found too. Models
+    from nowhere have none; then only what comes later is found. `loaded` and `refused` count what came of it; `reason`
+    is why the last one was refused.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, version: str = "") -> None:
         self.directory = directory
         self.loaded = self.refused = 0
         self.reason = ""
-        self._seen = self._manifest()
+        manifest = self._manifest()
+        self._seen = None if manifest and version and version_of(manifest) != version else manifest
 
     def check(self) -> Judge | None:
         """A judge of the models there, if their manifest has changed since the last look and all of it holds up.
@@ -62,11 +65,11 @@ class ModelWatch:
 class Reloading:
     """A thread that looks at a model directory every second, and gives a sound model that it finds there to `use`.
 
-    `count` is a counter by outcome, `LOADED` or `REFUSED`.
+    `version` is that of the models in use now; `count` is a counter by outcome, `LOADED` or `REFUSED`.
     """
 
-    def __init__(self, directory: Path, use: Callable[[Judge], None], count: Counter) -> None:
-        self._watch, self._use, self._count = ModelWatch(directory), use, count
+    def __init__(self, directory: Path, version: str, use: Callable[[Judge], None], count: Counter) -> None:
+        self._watch, self._use, self._count = ModelWatch(directory, version), use, count
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

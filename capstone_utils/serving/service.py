@@ -76,7 +76,7 @@ class Service:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = uvicorn.Server(config)
-        self._reloading = Reloading(settings.model_dir, self._use, metrics.reloads)
+        self._reloading = Reloading(settings.model_dir, scorer.judge.version, self._use, metrics.reloads)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
         self._thread.start()
 

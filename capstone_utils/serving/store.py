@@ -92,6 +92,14 @@ def load_models(directory: Path, spec: FeatureSpec = SPEC) -> Models:
     manifest = read_manifest(directory)
     if manifest.get("format") != FORMAT:
         raise InvalidModel(f"{directory / MANIFEST} has format={manifest.get('format')!r}, this code reads {FORMAT}")
+    try:
+        return _load_all(directory, manifest, spec)
+    except (KeyError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise InvalidModel(f"{directory / MANIFEST} is no whole manifest ({what}); train the model again") from error
+
+
+def _load_all(directory: Path, manifest: Mapping[str, Any], spec: FeatureSpec) -> Models:
     if manifest["spec_hash"] != spec.hash:
         raise InvalidModel(
             f"the model in {directory} was trained on the features of spec {manifest['spec_hash'][:12]}, this service "
@@ -105,10 +113,15 @@ def load_models(directory: Path, spec: FeatureSpec = SPEC) -> Models:
         fallback,
         training=manifest["training"],
         metrics=manifest["metrics"],
-        version=_sha256(directory / MANIFEST)[:12],
+        version=version_of((directory / MANIFEST).read_bytes()),
     )
     _check_features(models, spec)
     return models
+
+
+def version_of(manifest: bytes) -> str:
+    """The version of the models whose manifest holds these bytes: the beginning of its SHA-256."""
+    return hashlib.sha256(manifest).hexdigest()[:12]
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -124,6 +137,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise InvalidModel(f"there is no model in {directory}; notebook 3 trains and exports one") from None
     except ValueError as error:
         raise InvalidModel(f"{path} is not JSON ({error}); train the model again (notebook 3)") from None
+    if not isinstance(manifest, dict):
+        raise InvalidModel(f"{path} holds no JSON object; train the model again (notebook 3)")
     return manifest
 
 

@@ -8,11 +8,13 @@ import time
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from capstone_utils.serving import front_door
+from capstone_utils.serving import front_door, patience
 from capstone_utils.serving.front_door import MAX_BYTES
 from capstone_utils.serving.scorer import Scorer
-from capstone_utils.serving.service import ServiceError, start_service
+from capstone_utils.serving.service import ServiceError, _allow_connections, start_service
 from capstone_utils.settings import Settings
 
 BRIEF = {
@@ -23,6 +25,7 @@ BRIEF = {
     "unique_devices": 1,
 }
 ANY = Settings(api_port=0, metrics_port=0)
+IDLE = 4_000
 
 
 def payment(number, **fields):
@@ -96,6 +99,12 @@ def test_a_count_that_is_none_is_422_by_name(client, value):
     assert "transaction_count" in problem(client.post("/predict/", json=BRIEF | {"transaction_count": value}), 422)
 
 
+def test_a_crowd_of_wrong_fields_gets_a_short_answer(client):
+    detail = problem(client.post("/predict/", json=BRIEF | {f"{'x' * 200}{n}": n for n in range(100)}), 422)
+    assert detail.endswith("; and 95 more")
+    assert len(detail) < 1500
+
+
 def test_unknown_paths_and_methods_are_problems_too(client):
     assert "Not Found" in problem(client.get("/nowhere"), 404)
     assert "/predict/" in problem(client.get("/predict/"), 405)
@@ -142,6 +151,8 @@ def test_with_a_key_only_those_who_hold_it_get_predictions(scorer):
         assert client.post("/predict/", json=BRIEF, headers={"X-API-Key": "open sesame"}).status_code == 200
         assert client.get("/model", headers={"X-API-Key": "open sesame"}).json()["features"]["predict"] == list(BRIEF)
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+        schemes = client.get("/openapi.json").json()["components"]["securitySchemes"]  # the docs ask for it
+        assert [(scheme["in"], scheme["name"]) for scheme in schemes.values()] == [("header", "X-API-Key")]
 
 
 def test_in_a_rush_some_are_turned_away_at_once_and_the_others_answered(scorer, monkeypatch):
@@ -180,12 +191,73 @@ def test_a_slow_caller_gets_408_and_holds_nobody_up(service, monkeypatch):
         assert slow.recv(4096).startswith(b"HTTP/1.1 408")
 
 
-def test_a_thousand_idle_connections_hold_nobody_up(service):
-    address = ("127.0.0.1", service.settings.api_port)
+def test_hundreds_of_slow_callers_hold_nobody_up_and_all_get_408(service, monkeypatch):
+    monkeypatch.setattr(front_door, "BODY_SECONDS", 5.0)
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
     with contextlib.ExitStack() as stack:
-        for _ in range(1000):
-            stack.enter_context(socket.create_connection(address, timeout=10))
-        assert httpx.post(f"{service.url}/predict/", json=BRIEF, timeout=10).status_code == 200
+        slow = [stack.enter_context(connection(service)) for _ in range(front_door.MAX_PENDING + 100)]
+        for number, caller in enumerate(slow):
+            caller.sendall(head + b'{"amount": ')
+            if number % 20 == 0:
+                assert httpx.post(f"{service.url}/predict/", json=BRIEF, timeout=10).status_code == 200
+        assert all(caller.recv(4096).startswith(b"HTTP/1.1 408") for caller in slow)
+
+
+def test_a_head_that_comes_late_or_is_endless_is_hung_up_on(service, monkeypatch):
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.3)
+    with connection(service) as late, connection(service) as endless:
+        late.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        endless.sendall(b"GET /healthz HTTP/1.1\r\n")
+        with contextlib.suppress(ConnectionError):
+            for number in range(1000):
+                endless.sendall(b"X-%d: %s\r\n" % (number, b"x" * 1000))
+        for caller in (late, endless):
+            with contextlib.suppress(ConnectionError):
+                assert b"200" not in caller.recv(4096)
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
+
+
+def test_thousands_of_idle_connections_hold_nobody_up(service):
+    _allow_connections()
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(connection(service)) for _ in range(IDLE)]
+        for caller in idle[:: IDLE // 10]:  # taken, answered, and idle ever after
+            caller.sendall(request)
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+        began = time.perf_counter()
+        for _ in range(20):
+            assert httpx.post(f"{service.url}/predict/", json=BRIEF, timeout=10).status_code == 200
+        assert time.perf_counter() - began < 20 * 0.2
+
+
+def connection(service):
+    return socket.create_connection(("127.0.0.1", service.settings.api_port), timeout=10)
+
+
+@pytest.mark.parametrize("path", ["/predict/", "/score", "/score/batch"])
+def test_a_body_nested_without_end_is_422(client, path):
+    for body in (b"[" * 30_000, b'{"amount":' * 5_000, b"[" * 900 + b"]" * 900, b'[{"amount": ' + b"[" * 900):
+        problem(client.post(path, content=body, headers={"content-type": "application/json"}), 422)
+
+
+good = json.dumps(payment(1)).encode()
+mangled = st.tuples(
+    st.sampled_from([good, b"[" + good + b"]", json.dumps(BRIEF).encode()]),
+    st.integers(0, 200),
+    st.integers(0, 200),
+    st.binary(max_size=8),
+).map(lambda given: given[0][: given[1]] + given[3] + given[0][given[2] :])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(["/predict/", "/score", "/score/batch"]), body=st.binary(max_size=300) | mangled)
+def test_no_bytes_in_a_body_make_the_service_fail(client, path, body):
+    response = client.post(path, content=body, headers={"content-type": "application/json"})
+    assert response.status_code in (200, 409, 422)
+    response.json()
+    if response.status_code != 200:
+        problem(response, response.status_code)
 
 
 def test_told_to_stop_it_finishes_what_is_under_way(models):

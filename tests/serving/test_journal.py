@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -104,26 +105,32 @@ def test_killed_and_restarted_under_load_every_answer_is_in_the_journal_and_a_re
     settings = Settings(work_dir=tmp_path)
     save_models(models, settings.model_dir)
     write_daily(daily, settings.daily_tables)
-    payments = [payment.to_dict() for payment in transactions_of(stream.transactions.head(3000))]
+    payments = [payment.to_dict() for payment in transactions_of(stream.transactions.head(4000))]
     seen = {}
     for _ in range(3):
-        with serving(tmp_path) as (process, url):
-            killer = threading.Timer(0.4, process.send_signal, [signal.SIGKILL])
-            killer.start()
-            with httpx.Client(base_url=url, timeout=10) as client:
-                for payment in payments:
-                    try:
-                        answer = client.post("/score", json=payment).raise_for_status().json()
-                    except httpx.TransportError:
-                        break
-                    earlier = seen.setdefault(payment["transaction_id"], answer)
-                    assert answer["fraud_probability"] == earlier["fraud_probability"]
-                    assert answer["features"] == earlier["features"]
-            killer.join()
+        with serving(tmp_path) as (process, url), ThreadPoolExecutor(4) as callers:
+            threading.Timer(0.5, process.send_signal, [signal.SIGKILL]).start()
+            list(callers.map(lambda number: call(url, payments[number::4], (1, 1, 1, 5)[number], seen), range(4)))
     assert len(seen) > 50
     written = {entry.transaction.transaction_id: entry.ruling for entry in read_journal(settings.journal)}
     assert seen.keys() <= written.keys()
     assert all(written[number].probability == answer["fraud_probability"] for number, answer in seen.items())
+
+
+def call(url, payments, size, seen):
+    """Ask for so many at once until the service dies; what was answered before is answered the same again."""
+    with httpx.Client(base_url=url, timeout=10) as client:
+        for place in range(0, len(payments), size):
+            part = payments[place : place + size]
+            path, body = ("/score/batch", part) if size > 1 else ("/score", part[0])
+            try:
+                answer = client.post(path, json=body).raise_for_status().json()
+            except httpx.TransportError:
+                return
+            for each in answer if size > 1 else [answer]:
+                earlier = seen.setdefault(each["transaction_id"], each)
+                assert each["fraud_probability"] == earlier["fraud_probability"]
+                assert each["features"] == earlier["features"]
 
 
 class serving:  # noqa: N801
@@ -142,6 +149,14 @@ class serving:  # noqa: N801
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+def test_a_second_service_on_one_journal_is_refused(path):
+    journal = Journal(path)
+    with pytest.raises(InvalidJournal, match=r"another service writes .*CAPSTONE_STATE_DIR"):
+        Journal(path)
+    journal.close()
+    Journal(path).close()
 
 
 def test_a_line_is_a_checksum_and_json(path):

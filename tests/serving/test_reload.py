@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import threading
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from capstone_utils.serving import reload
 from capstone_utils.serving.reload import ModelWatch
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import start_service
-from capstone_utils.serving.store import MANIFEST, load_models, save_models
+from capstone_utils.serving.store import MANIFEST, InvalidModel, load_models, save_models
 from capstone_utils.settings import Settings
 
 BRIEF = {
@@ -52,6 +53,19 @@ def foreign(directory):
     (directory / MANIFEST).write_text(json.dumps(manifest | {"spec_hash": "0" * 64}))
 
 
+def say(text):
+    return lambda directory: (directory / MANIFEST).write_text(text)
+
+
+def threshold(value):
+    def change(directory):
+        manifest = json.loads((directory / MANIFEST).read_text())
+        manifest["models"]["score"]["threshold"] = value
+        (directory / MANIFEST).write_text(json.dumps(manifest))
+
+    return change
+
+
 def touch(directory):
     manifest = json.loads((directory / MANIFEST).read_text())
     (directory / MANIFEST).write_text(json.dumps(manifest | {"metrics": {"f1": 1.0}}))
@@ -61,6 +75,12 @@ BROKEN = [
     pytest.param(tamper, "was changed after its export", id="tampered"),
     pytest.param(truncate, "is not JSON", id="truncated"),
     pytest.param(foreign, "was trained on the features of spec 000000000000", id="foreign"),
+    pytest.param(say("[]"), "holds no JSON object", id="array"),
+    pytest.param(say('{"format": 2}'), "no whole manifest (KeyError: 'spec_hash')", id="empty"),
+    *(
+        pytest.param(threshold(value), f"has threshold={value!r}", id=f"threshold {value!r}")
+        for value in (None, "0.5", float("nan"), 7)
+    ),
 ]
 
 
@@ -80,6 +100,15 @@ def test_a_sound_one_is_loaded_once(models, directory):
     assert watch.loaded == 1
 
 
+def test_one_that_came_while_the_service_was_starting_is_loaded_too(models, directory):
+    version = load_models(directory).version
+    save_models(other(models), directory)
+    watch = ModelWatch(directory, version)
+    judge = watch.check()
+    assert judge is not None
+    assert ModelWatch(directory, judge.version).check() is None
+
+
 @pytest.mark.parametrize(("spoil", "reason"), BROKEN)
 def test_a_broken_one_is_refused_once_with_its_reason_in_the_log(directory, caplog, spoil, reason):
     watch = ModelWatch(directory)
@@ -91,6 +120,13 @@ def test_a_broken_one_is_refused_once_with_its_reason_in_the_log(directory, capl
     assert reason in watch.reason
     assert len(caplog.messages) == 1
     assert "the earlier one goes on" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(("spoil", "reason"), BROKEN)
+def test_a_broken_one_says_at_a_start_what_to_do(directory, spoil, reason):
+    spoil(directory)
+    with pytest.raises(InvalidModel, match=re.escape(reason)):
+        load_models(directory)
 
 
 def test_after_a_broken_one_a_sound_one_is_taken(models, directory):

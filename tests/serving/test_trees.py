@@ -42,6 +42,14 @@ def test_trees_of_any_depth_and_method_are_read(depth, method):
         np.testing.assert_array_equal(Trees(each).margins(rows), each.inplace_predict(rows, predict_type="margin"))
 
 
+@pytest.mark.parametrize("base_score", [0.003, 0.1, 0.37, 0.5, 0.8137, 0.999])
+def test_any_base_score_is_read(base_score):
+    rows = np.random.default_rng(0).normal(size=(500, 3))
+    parameters = {"objective": "binary:logistic", "base_score": base_score}
+    booster = xgb.train(parameters, xgb.DMatrix(rows, label=rows[:, 0] > 0), 5)
+    np.testing.assert_array_equal(Trees(booster).margins(rows), booster.inplace_predict(rows, predict_type="margin"))
+
+
 def test_the_edges_touch_both_sides_of_every_split(trained):
     trees = Trees(trained.score.booster)
     rows = trees.edges(20_000)

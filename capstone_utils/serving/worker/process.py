@@ -74,7 +74,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         metrics.decides(judge.version)
 
     use(judge)
-    reloading = Reloading(settings.model_dir, use, metrics.reloads)
+    reloading = Reloading(settings.model_dir, judge.version, use, metrics.reloads)
     try:
         client = open_client(settings, states.follow)
         try:
@@ -116,14 +116,19 @@ def open_client(settings: Settings, moved: Moved) -> Client:
 
 
 def _ensure_topics(settings: Settings) -> int:
-    """Make the topics that are written to where they are missing; how many partitions `scores` has."""
+    """Make the topics that are missing; how many partitions `scores` has."""
     where = settings.bootstrap_servers
-    partitions = len(describe_topic(where, settings.transactions_topic))
+    partitions = _ensure_topic(where, settings.transactions_topic, settings.partitions)
     ensure_dead_letter_topic(where, settings.dead_letter_topic)
+    return _ensure_topic(where, settings.scores_topic, partitions)
+
+
+def _ensure_topic(where: str, topic: str, partitions: int) -> int:
+    """Make the topic with so many partitions where it is missing; how many it has."""
     try:
-        return len(describe_topic(where, settings.scores_topic))
+        return len(describe_topic(where, topic))
     except TopicError:
-        create_topics(where, {settings.scores_topic: partitions})
+        create_topics(where, {topic: partitions})
         return partitions
 
 

@@ -42,7 +42,9 @@ def test_one_joins_one_leaves_and_one_freezes_and_wakes_as_a_zombie(house, arriv
     assert found.sound, found
 
 
-def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arrivals):
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arrivals, client):
+    house.settings = house.with_(kafka_client=client)
     with house.worker() as first:
         house.send(arrivals[:500])
         house.wait_until_done()
@@ -51,7 +53,7 @@ def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arr
             house.send(arrivals[500:1000])
             assert first.wait(60) == 1
             house.wait_until_done()
-    assert "Fenced" in house.logged()
+    assert "this worker leaves: another one has its name" in house.logged()
     found = house.audit()
     assert found.sound, found
 

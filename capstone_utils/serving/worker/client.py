@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+TAKEN = "this worker leaves: another one has its name, or it was silent for too long"
 Headers = Sequence[tuple[str, bytes]]
 
 

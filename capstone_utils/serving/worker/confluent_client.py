@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from capstone_utils.ingestion.dead_letters import MAX_BYTES
-from capstone_utils.serving.worker.client import Fenced, Headers, Lost, Moved, Output, Position, locate
+from capstone_utils.serving.worker.client import TAKEN, Fenced, Headers, Lost, Moved, Output, Position, locate
 
 LOG = logging.getLogger(__name__)
 SECONDS = 30.0  # for what the broker must answer
@@ -78,7 +78,7 @@ class ConfluentClient:
                 self.rewind()
                 return []
             elif error.fatal() or error.code() in FENCED:
-                raise Fenced(error.str())
+                raise Fenced(f"{TAKEN} ({error.str()})")
             else:
                 LOG.warning("%s", error.str())
         self._raise_error()
@@ -148,14 +148,14 @@ class ConfluentClient:
         """What to raise, after the transaction was aborted."""
         self._open = False
         if error.code() in FENCED:
-            return Fenced(error.str())
+            return Fenced(f"{TAKEN} ({error.str()})")
         try:
             if error.fatal():
                 raise KafkaException(error)
             self.producer.abort_transaction()
         except KafkaException as worse:
             if worse.args[0].code() in FENCED:
-                return Fenced(str(worse))
+                return Fenced(f"{TAKEN} ({worse})")
             LOG.warning("the producer is opened anew, since it could not abort: %s", worse)
             self.producer = self._open_producer()
         return Lost(error.str())

@@ -16,7 +16,7 @@ from kafka.errors import (
 )
 
 from capstone_utils.ingestion.dead_letters import MAX_BYTES
-from capstone_utils.serving.worker.client import Fenced, Lost, Moved, Output, Record, locate
+from capstone_utils.serving.worker.client import TAKEN, Fenced, Lost, Moved, Output, Record, locate
 
 LOG = logging.getLogger(__name__)
 FENCED = (FencedInstanceIdError, InvalidProducerEpochError, ProducerFencedError)
@@ -61,7 +61,7 @@ class KafkaPythonClient:
             self._listener.called = True
             polled = {}
         except FENCED as error:
-            raise Fenced(f"{error!r}") from error
+            raise Fenced(f"{TAKEN} ({error!r})") from error
         if self._listener.called:
             self.rewind()
             return []
@@ -102,13 +102,13 @@ class KafkaPythonClient:
     def _lost(self, error: KafkaError) -> RuntimeError:
         """What to raise, after the transaction was aborted."""
         self._open = False
-        if isinstance(error, FENCED):
-            return Fenced(f"{error!r}")
+        if _fenced(error):
+            return Fenced(f"{TAKEN} ({error!r})")
         try:
             self.producer.abort_transaction()
         except KafkaError as worse:
-            if isinstance(worse, FENCED):
-                return Fenced(f"{worse!r}")
+            if _fenced(worse):
+                return Fenced(f"{TAKEN} ({worse!r})")
             LOG.warning("the producer is opened anew, since it could not abort: %r", worse)
             self.producer.close(timeout=0)
             self.producer = self._open_producer()
@@ -130,6 +130,11 @@ class KafkaPythonClient:
     def close(self) -> None:
         self.consumer.close(timeout_ms=CLOSE_SECONDS * 1000)
         self.producer.close(timeout=0)
+
+
+def _fenced(error: KafkaError) -> bool:
+    """Whether that is the reason: kafka-python may wrap it, or only write its name into another error's message."""
+    return any(kind.__name__ in repr(error) for kind in FENCED)
 
 
 class _Listener(ConsumerRebalanceListener):

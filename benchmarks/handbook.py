@@ -21,11 +21,10 @@ import pandas as pd
 
 from benchmarks.handbook_data import compare, handbook_features, online_features, pandas_features, read_transactions
 from benchmarks.handbook_models import PUBLISHED, Best, Reached, open_bench, our_best, reproduce
-from capstone_utils.course.report import fill_documents
-from capstone_utils.course.results import Figure, write_atomically
-from capstone_utils.settings import ROOT
+from benchmarks.kept import keep
+from capstone_utils.course.results import Figure
 
-KEPT = ROOT / "docs" / "benchmark.json"
+KEPT = "benchmark"
 PARITY = {"offline": handbook_features, "online": online_features, "pandas": pandas_features}
 
 
@@ -84,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the benchmark's transactions, a parquet file")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}, which the documents quote")
+    parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
     given = parser.parse_args()
     if not given.data.is_file():
         parser.error(f"--data={given.data}: there is no such file")
@@ -99,9 +98,7 @@ def main() -> None:
         for name, row in reproduced.items():
             model = re.sub(r"\W+", "_", name.lower())
             numbers |= {f"benchmark_{model}_{figure}": value for figure, value in row._asdict().items()}
-        kept = {name: asdict(Figure(value)) for name, value in numbers.items()}
-        write_atomically(KEPT, json.dumps(kept, indent=2) + "\n")
-        fill_documents()
+        keep(KEPT, {name: Figure(value) for name, value in numbers.items()})
     if given.json:
         print(json.dumps(found))
 

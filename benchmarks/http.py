@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -28,10 +27,13 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.http_load import Load, as_request, load
+from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
+from capstone_utils.course.results import Figure
 from capstone_utils.ingestion.simulator import transactions_of
 from capstone_utils.process import bind
 from capstone_utils.settings import ROOT, Settings
+from capstone_utils.transaction import Transaction
 
 GOALS = {"predict_rps": 8_000, "score_rps": 5_000}
 BRIEF = {
@@ -42,6 +44,7 @@ BRIEF = {
     "unique_devices": 1,
 }
 PREDICTS, SCORES, BRIEFS, RATE, SECONDS = 40_000, 20_000, 500, 1_000, 20
+DAY_US = 86_400_000_000
 CORE = 0
 
 
@@ -96,8 +99,7 @@ def the_brief_s(settings: Settings) -> Iterator[int]:
 def measure(settings: Settings, rounds: int) -> tuple[dict[str, list[Load]], list[Load]]:
     """Loads by name, one a round; and those at `RATE`, first /predict/, then /score."""
     brief = as_request("/predict/", json.dumps(BRIEF).encode())
-    payments = list(transactions_of(course_stream().transactions.tail(rounds * SCORES + 2 * SECONDS * RATE)))
-    scores = [as_request("/score", replace_id(payment, place).to_json()) for place, payment in enumerate(payments)]
+    scores = [as_request("/score", payment.to_json()) for payment in next_payments(rounds * SCORES + SECONDS * RATE)]
     made: dict[str, list[Load]] = {"predict": [], "score": [], "brief": []}
     with tempfile.TemporaryDirectory() as state, ours(settings, state) as port, the_brief_s(settings) as other:
         load(port, [brief] * 2_000)
@@ -110,9 +112,16 @@ def measure(settings: Settings, rounds: int) -> tuple[dict[str, list[Load]], lis
     return made, paced
 
 
-def replace_id(payment, place: int):  # type: ignore[no-untyped-def]
-    """The payment under an id of its own: the service knows it from its history."""
-    return payment._replace(transaction_id=10**12 + place)
+def next_payments(count: int) -> list[Transaction]:
+    """So many payments after the history that the service knows: its last ones again, whole days later, as new ones."""
+    history = course_stream().transactions
+    last = list(transactions_of(history.tail(count)))
+    low, high = last[0].event_time_us, max(payment.event_time_us for payment in last)
+    shift = ((high - low) // DAY_US + 1) * DAY_US
+    return [
+        payment._replace(transaction_id=10**12 + place, event_time_us=payment.event_time_us + shift)
+        for place, payment in enumerate(last)
+    ]
 
 
 def main() -> None:
@@ -120,10 +129,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often everyone takes a turn (default: 3)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--keep", action="store_true", help="write docs/http.json, which docs/speed.md quotes")
     given = parser.parse_args()
     if given.rounds < 1:
         parser.error(f"--rounds={given.rounds} is not 1 or more")
-    settings = replace(Settings.from_environment())
+    settings = Settings.from_environment()
     ensure_models(settings, ensure_enriched(settings, course_stream()))
     made, paced = measure(settings, given.rounds)
     rates = {f"{name}_rps": median(each.per_second for each in loads) for name, loads in made.items()}
@@ -135,8 +145,13 @@ def main() -> None:
     print(
         f"at {RATE:,} a second: median {p50:.2f} ms, p99 {p99:.2f} ms, the slower route's; aim 10 ms. failed: {failed}"
     )
+    found = {**rates, "p99_ms_at_1000": float(p99), "p50_ms_at_1000": float(p50), "failed": failed}
+    if given.keep:
+        units = {"rps": "a second", "1000": "ms", "failed": "requests"}
+        figures = {f"http_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in found.items()}
+        ratios = {name: Figure(rates[f"{name}_rps"] / rates["brief_rps"], "times") for name in ("predict", "score")}
+        keep("http", figures | {f"http_{name}_ratio": ratio for name, ratio in ratios.items()})
     if given.json:
-        found = {**rates, "p99_ms_at_1000": float(p99), "p50_ms_at_1000": float(p50), "failed": failed}
         print(json.dumps(found))
 
 

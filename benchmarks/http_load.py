@@ -49,6 +49,10 @@ class _Connection(asyncio.Protocol):
         self.buffer = b""
         self.run.answered(self, head.startswith(b"HTTP/1.1 200"))
 
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.run.done.done():
+            self.run.done.set_exception(ConnectionError(f"the service hung up: {error}"))
+
 
 class _Run:
     def __init__(self, requests: Sequence[bytes], rate: float | None) -> None:
@@ -132,3 +136,4 @@ if __name__ == "__main__":
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     sys.stdout.buffer.write(pickle.dumps(tuple(asyncio.run(_load(*pickle.loads(sys.stdin.buffer.read()))))))
+    sys.stdout.buffer.flush()  # an error here shows in the exit status

@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.kept import keep
 from capstone_utils.course.materials import COURSE
-from capstone_utils.course.report import fill_documents
-from capstone_utils.course.results import Figure, write_atomically
+from capstone_utils.course.results import Figure
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.rows import SCENARIOS
@@ -36,11 +36,10 @@ from capstone_utils.serving.left_out import LeftOut, leave_out
 from capstone_utils.serving.slices import recall_by_scenario
 from capstone_utils.serving.splits import split_by_time
 from capstone_utils.serving.training import predict, train_models
-from capstone_utils.settings import ROOT
 
 SEEDS = tuple(range(1001, 1011))
 LEFT_OUT = tuple(name for name in SCENARIOS if name not in ("legitimate", "cash_out"))
-KEPT = ROOT / "docs" / "model.json"
+KEPT = "model"
 
 
 def one_world(seed: int, difficulty: str) -> dict[str, Any]:
@@ -113,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help=f"worlds ({SEEDS[0]} to {SEEDS[-1]})")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}, which the documents quote")
+    parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
     given = parser.parse_args()
     worlds, unseen = all_worlds(given.seeds), left_out(given.seeds[:5])
     found = summary(worlds, unseen)
@@ -123,9 +122,7 @@ def main() -> None:
     print(f"A scenario left wholly out of training, mean of {len(given.seeds[:5])} worlds, equal numbers of alerts:")
     print(table.round(3).to_string())
     if given.keep:
-        kept = {name: asdict(figure) for name, figure in figures(found).items()}
-        write_atomically(KEPT, json.dumps(kept, indent=2) + "\n")
-        fill_documents()
+        keep(KEPT, figures(found))
     if given.json:
         print(json.dumps(found))
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from capstone_utils.course.report import fill_documents
-from capstone_utils.course.results import Figure, write_atomically
+from benchmarks.kept import keep
+from capstone_utils.course.results import Figure
 from capstone_utils.features.daily import DailyTable, daily_tables
 from capstone_utils.features.online import OnlineFeatures
 from capstone_utils.features.spark.batch import batch_features
@@ -36,9 +36,9 @@ from capstone_utils.ingestion.clients import Producer
 from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
 from capstone_utils.ingestion.stream import TransactionReader, produce
 from capstone_utils.ingestion.topics import create_topics
-from capstone_utils.settings import ROOT, Settings
+from capstone_utils.settings import Settings
 
-KEPT = ROOT / "docs" / "scaling.json"
+KEPT = "scaling"
 SMALL = 5_000  # payments in a small micro-batch
 TINY = 20
 TINY_BATCHES = 12
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--payments", type=int, default=100_000, help=f"at least {4 * SMALL:,} (default: 100,000)")
     parser.add_argument("--runs", type=int, default=3, help="of each work (default: 3)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}, which docs/scaling.md quotes")
+    parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which docs/scaling.md quotes")
     given = parser.parse_args()
     if given.payments < 4 * SMALL or given.runs < 1:
         parser.error(f"--payments={given.payments} --runs={given.runs}: at least {4 * SMALL:,} and 1")
@@ -203,8 +203,7 @@ def main() -> None:
     for name in ("batch_ratio", "stream_ratio", "stream_small_ratio", "customer_ms", "micro_batch_ms"):
         print(f"{name:50}{found[f'scaling_{name}'].text:>18}")
     if given.keep:
-        write_atomically(KEPT, json.dumps({name: asdict(figure) for name, figure in found.items()}, indent=2) + "\n")
-        fill_documents()
+        keep(KEPT, found)
     if given.json:
         print(json.dumps({name.removeprefix("scaling_"): figure.value for name, figure in found.items()}))
 

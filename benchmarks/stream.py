@@ -27,7 +27,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; 
 import numpy as np
 from confluent_kafka import Consumer, Producer
 
+from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
+from capstone_utils.course.results import Figure
 from capstone_utils.features.daily import read_daily
 from capstone_utils.ingestion.broker import start_broker
 from capstone_utils.ingestion.log import read_partition
@@ -189,6 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=60, help="of paced payments (default: 60)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--keep", action="store_true", help="write docs/stream.json, which docs/speed.md quotes")
     given = parser.parse_args()
     if given.seconds < 1:
         parser.error(f"--seconds={given.seconds} is not 1 or more")
@@ -202,8 +205,14 @@ def main() -> None:
         found = measure(here, given.seconds)
     for name, figure in found.items():
         print(f"{name:22}{figure:12,.1f}  {GOALS.get(name, '')}")
-    for client in ("kafka_python", "confluent"):
-        print(f"{client}: {found[f'{client}_tps'] / found['brief_tps']:.0f} times the brief's style")
+    ratios = {client: found[f"{client}_tps"] / found["brief_tps"] for client in ("kafka_python", "confluent")}
+    for client, ratio in ratios.items():
+        print(f"{client}: {ratio:.0f} times the brief's style")
+    if given.keep:
+        units = {"tps": "a second", "ms": "ms"}
+        figures = {f"stream_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in found.items()}
+        figures |= {f"stream_{client}_ratio": Figure(ratio, "times") for client, ratio in ratios.items()}
+        keep("stream", figures | {"stream_seconds": Figure(given.seconds)})
     if given.json:
         print(json.dumps(found))
 

@@ -20,6 +20,7 @@ class Settings:
     """Where things listen and where they are kept. Port 0 means "any free port"."""
 
     host: str = "127.0.0.1"
+    kafka_host: str = ""  # where Kafka's clients find it, when that is not `host`
     kafka_port: int = 9092
     api_port: int = 8000
     metrics_port: int = 8001
@@ -60,7 +61,7 @@ class Settings:
     @property
     def bootstrap_servers(self) -> str:
         """What a Kafka client connects to."""
-        return f"{self.host}:{self.kafka_port}"
+        return f"{self.kafka_host or self.host}:{self.kafka_port}"
 
     @property
     def enriched_csv(self) -> Path:

@@ -49,7 +49,7 @@ def on_this_machine(path: str, service: str) -> Path:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_ports_are_open_to_this_machine_alone(service):
-    for port in SERVICES[service]["ports"]:
+    for port in SERVICES[service].get("ports", []):
         assert port.startswith("127.0.0.1:"), port
 
 
@@ -88,6 +88,21 @@ def test_the_service_may_write_where_it_keeps_its_journal():
     assert f"install -d -o service {inside}" in (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 
 
+def scraped() -> dict[str, list[str]]:
+    """What Prometheus scrapes, by job."""
+    jobs = read("prometheus/prometheus.yml")["scrape_configs"]
+    return {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
+
+
+def test_the_worker_finds_kafka_its_model_and_a_place_for_its_snapshots_and_prometheus_finds_it():
+    environment = SERVICES["worker"]["environment"]
+    listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert f"{environment['CAPSTONE_KAFKA_HOST']}:{environment['CAPSTONE_KAFKA_PORT']}" in listeners
+    assert mounts("worker") == {environment["CAPSTONE_WORK_DIR"]: Settings().work_dir}
+    assert f"worker-state:{environment['CAPSTONE_STATE_DIR']}" in SERVICES["worker"]["volumes"]
+    assert scraped()["stream_worker"] == [f"worker:{Settings().worker_metrics_port}"]
+
+
 def test_kafka_has_the_version_of_the_notebooks_broker():
     versions = dict(line.split("\t")[1:3] for line in LOCK.read_text(encoding="utf-8").splitlines())
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{versions['kafka_2.13']}"
@@ -122,8 +137,7 @@ def test_the_service_sees_the_models_that_the_notebooks_leave():
 
 def test_prometheus_scrapes_the_service_where_it_listens():
     config = read("prometheus/prometheus.yml")
-    (job,) = config["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"service:{Settings().metrics_port}"]}]
+    assert scraped()["fastapi_metrics"] == [f"service:{Settings().metrics_port}"]
     assert all(on_this_machine(f"/etc/prometheus/{file}", "prometheus").exists() for file in config["rule_files"])
     assert SERVICES["service"]["environment"]["CAPSTONE_HOST"] == "0.0.0.0", "other containers would not reach it"
 

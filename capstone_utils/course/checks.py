@@ -16,7 +16,8 @@ from capstone_utils.settings import ROOT
 
 SCRATCH = ROOT / "build" / "test"
 NBVAL = ("-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q", "--no-header")
-ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in ("KAFKA", "API", "METRICS", "PROMETHEUS")}  # none can be taken
+PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "PROMETHEUS")
+ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in PORTS}  # none can be taken
 OWN_OPTIONS = ("-o", "addopts=", "-o", "filterwarnings=")  # the test suite's are not for notebooks
 
 

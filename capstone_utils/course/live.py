@@ -39,7 +39,7 @@ def run_live(
     done: list[tuple[float, int]] = []
     group = f"live-{time.time_ns()}"
     with TransactionReader(broker.bootstrap_servers, TOPIC, group) as reader, ThreadPoolExecutor(1) as background:
-        payments = _made_now(stream, total)
+        payments = made_now(stream, total)
         sending = background.submit(produce, broker.bootstrap_servers, TOPIC, payments, rate_per_second)
         for batch in reader.batches(total, seconds + GRACE_SECONDS):
             work([received.transaction for received in batch])
@@ -53,7 +53,7 @@ def run_live(
     return LiveRun(np.array(ages), [counts[second] for second in range(max(counts) + 1)], total - len(ages))
 
 
-def _made_now(stream: Simulation, total: int) -> Iterator[Transaction]:
+def made_now(stream: Simulation, total: int) -> Iterator[Transaction]:
     """The stream's last payments, each stamped with the clock when it is taken."""
     for transaction in transactions_of(stream.transactions.tail(total)):
         yield transaction._replace(event_time_us=time.time_ns() // 1_000)

@@ -170,6 +170,6 @@ def test_rules_that_would_stay_silent_at_the_scrape_interval_are_refused(tmp_pat
         scrape_configuration({JOB: "127.0.0.1:8001"}, rules, "1s")
 
 
-def test_the_rules_watch_the_job_that_is_scraped():
+def test_the_rules_watch_a_job_that_is_scraped():
     jobs = {job["job_name"] for job in yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["scrape_configs"]}
-    assert set(re.findall(r'job="(\w+)"', ALERTS.read_text(encoding="utf-8"))) == jobs == {JOB}
+    assert set(re.findall(r'job="(\w+)"', ALERTS.read_text(encoding="utf-8"))) == {JOB} <= jobs

@@ -9,14 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from capstone_utils.course.figures.style import BLUE, GREEN, RED
+from capstone_utils.course.figures.style import BLUE, GREEN, INK, RED
 
 
-def draw_live(per_second: Sequence[int], age_seconds: np.ndarray, goal: int) -> Figure:
+def draw_live(
+    per_second: Sequence[int], age_seconds: np.ndarray, goal: int, killed_after_seconds: float | None = None
+) -> Figure:
     """Left: payments scored in each second against the goal; right: how old each was when its verdict stood."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
     left.bar(range(len(per_second)), per_second, color=BLUE)
     left.axhline(goal, color=RED, linestyle="--", label=f"goal {goal:,}")
+    if killed_after_seconds is not None:  # a second's bar has its number in the middle
+        left.axvline(killed_after_seconds - 0.5, color=INK, linestyle=":", label="kill -9")
     left.set(title="Payments scored a second", xlabel="second", ylim=(0, 1.35 * max(goal, *per_second)))
     left.legend(loc="upper right")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,18 @@
+"""Keeps a run's figures in docs/, where the documents quote them from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from capstone_utils.course.report import fill_documents
+from capstone_utils.course.results import Figure, write_atomically
+from capstone_utils.settings import ROOT
+
+
+def keep(name: str, figures: Mapping[str, Figure]) -> None:
+    """Write `docs/name.json` anew, and the figures into the documents that quote them."""
+    content = {key: asdict(figure) for key, figure in figures.items()}
+    write_atomically(ROOT / "docs" / f"{name}.json", json.dumps(content, indent=2) + "\n")
+    fill_documents()

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 13)
+WORKER = (
+    "score the stream with the trained model until Ctrl-C; as many at once as there are partitions, "
+    "each with its own CAPSTONE_WORKER_NAME and CAPSTONE_WORKER_METRICS_PORT"
+)
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -29,7 +33,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("broker", "run a Kafka broker until Ctrl-C")
     add("prometheus", "run Prometheus, scraping the service, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
-    add("worker", "score the stream with the trained model until Ctrl-C; as many at once as there are partitions")
+    add("worker", WORKER)
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")
     letters.add_argument("action", choices=["list", "replay"], help="replay: what is readable now is sent again")
     letters.add_argument("--most", type=int, default=20, help="how many are shown (20)")
@@ -74,7 +78,10 @@ def main(arguments: list[str]) -> int:
         sys.stdout.flush()
         os.execv(python, [str(python), "-m", "capstone_utils", *arguments])
 
-    from capstone_utils.commands import run_command
+    try:
+        from capstone_utils.commands import run_command
+    except KeyboardInterrupt:
+        return _complain("Stopped.", 130)
 
     return run_command(options)
 

@@ -16,8 +16,9 @@ from capstone_utils.course.runner import run_course
 from capstone_utils.course.slug import SlugError, rewrite
 from capstone_utils.ingestion.broker import BrokerError, start_broker
 from capstone_utils.ingestion.clients import NoBroker
-from capstone_utils.ingestion.dead_letter_replay import replay, waiting_letters
+from capstone_utils.ingestion.dead_letter_replay import AnotherReplay, replay, waiting_letters
 from capstone_utils.ingestion.java import JavaNotFound
+from capstone_utils.ingestion.log import SilentLog
 from capstone_utils.ingestion.maven import JarError
 from capstone_utils.ingestion.simulator import SimulatorConfig, simulate
 from capstone_utils.ingestion.topics import TopicError, create_topics
@@ -30,6 +31,7 @@ from capstone_utils.settings import ROOT, InvalidSetting, Settings
 
 # What a user can mend: its message says how, and a traceback would only hide it.
 EXPECTED = (
+    AnotherReplay,
     BrokerError,
     FileExistsError,
     InvalidSetting,
@@ -39,6 +41,7 @@ EXPECTED = (
     PrometheusError,
     PrometheusNotFound,
     ReportError,
+    SilentLog,
     SlugError,
     TopicError,
     ValueError,
@@ -108,10 +111,11 @@ def _dead_letters(options: argparse.Namespace) -> int:
     if options.action == "replay":
         print(replay(settings))
         return 0
-    waiting = waiting_letters(settings)
-    for letter in waiting[: options.most]:
-        print(letter)
-    print(f"{len(waiting):,} in {settings.dead_letter_topic}, {min(len(waiting), options.most):,} shown")
+    number = 0
+    for number, letter in enumerate(waiting_letters(settings), start=1):
+        if number <= options.most:
+            print(letter)
+    print(f"{number:,} in {settings.dead_letter_topic}, {min(number, options.most):,} shown")
     return 0
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -106,8 +107,19 @@ def write_daily(tables: Mapping[str, DailyTable], path: Path) -> None:
 
 
 def read_daily(path: Path) -> dict[str, DailyTable]:
-    """The tables by feature name from a file that `write_daily` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
+    """The tables by feature name from a file that `write_daily` wrote.
+
+    Raises:
+        ValueError: when it is not such a file, or not all of it is there.
+    """
+    try:
+        return _read(path)
+    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds no whole batch tables ({error}); notebook 2 writes them") from error
+
+
+def _read(path: Path) -> dict[str, DailyTable]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = [key.removesuffix(".values") for key in arrays if key.endswith(".values")]
         return {
             name: DailyTable(

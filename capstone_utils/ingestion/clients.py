@@ -7,7 +7,14 @@ from typing import Any
 
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import (
+    FencedInstanceIdError,
+    InvalidProducerEpochError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFencedError,
+)
+from kafka.serializer import Serializer
 
 CONNECT_SECONDS = 5.0
 # linger and batch size: one request for many messages instead of one for each, twice the default's messages a second.
@@ -19,6 +26,7 @@ PRODUCER: dict[str, Any] = {
     "request_timeout_ms": 10_000,
     "max_block_ms": 10_000,
 }
+FENCED = (FencedInstanceIdError, InvalidProducerEpochError, ProducerFencedError)
 
 
 class NoBroker(RuntimeError):
@@ -45,6 +53,19 @@ class Producer(KafkaProducer):
             super().close(null_logger=null_logger)
 
 
+class RecordValue(Serializer):
+    """The value of a record, null included: `send(value=None)` without a key would be refused."""
+
+    def serialize(self, topic: str, headers: list[tuple[str, bytes]], data: Any) -> bytes | None:
+        value: bytes | None = data.value
+        return value
+
+
+def was_fenced(error: KafkaError) -> bool:
+    """Whether another client of the same name is the reason: kafka-python may wrap it, or only write it out."""
+    return any(kind.__name__ in repr(error) for kind in FENCED)
+
+
 def open_admin(bootstrap_servers: str) -> KafkaAdminClient:
     """A connected admin client, to be used as a context manager.
 
@@ -56,4 +77,7 @@ def open_admin(bootstrap_servers: str) -> KafkaAdminClient:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()  # fails at once, without a thread
         return KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=CONNECT_SECONDS * 1000)
     except (OSError, KafkaError) as error:
-        raise NoBroker(f"no Kafka broker answers at {bootstrap_servers} ({error}); start_broker starts one") from error
+        raise NoBroker(
+            f"no Kafka broker answers at {bootstrap_servers} ({error}); `python3 -m capstone_utils broker` or "
+            "start_broker starts one"
+        ) from error

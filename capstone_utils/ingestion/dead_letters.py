@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.serializer import Serializer
 
-from capstone_utils.ingestion.clients import Producer, open_admin
+from capstone_utils.ingestion.clients import Producer, RecordValue, open_admin
 from capstone_utils.ingestion.topics import TopicError, create_topics, describe_topic
 from capstone_utils.transaction import InvalidTransaction
 
@@ -57,7 +56,7 @@ class DeadLetters:
     def _open(self) -> Producer:
         ensure_dead_letter_topic(self._bootstrap_servers, self.topic)
         return Producer(
-            self._bootstrap_servers, value_serializer=_RecordValue(), max_request_size=MAX_BYTES, linger_ms=0
+            self._bootstrap_servers, value_serializer=RecordValue(), max_request_size=MAX_BYTES, linger_ms=0
         )
 
     def close(self) -> None:
@@ -77,9 +76,12 @@ def ensure_dead_letter_topic(bootstrap_servers: str, topic: str) -> None:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, limit)])
 
 
-def dead_letter_headers(topic: str, partition: int, offset: int, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
-    """What is added to an unreadable message: where it lay and what was wrong with it, as UTF-8 text."""
+def dead_letter_headers(
+    headers: Iterable[tuple[str, bytes | None]], topic: str, partition: int, offset: int, reason: InvalidTransaction
+) -> list[tuple[str, bytes]]:
+    """An unreadable message's own headers, and where it lay and what was wrong with it, as UTF-8 text."""
     return [
+        *own_headers(headers),
         ("reason", str(reason).encode()),
         ("source_topic", topic.encode()),
         ("source_partition", b"%d" % partition),
@@ -87,13 +89,10 @@ def dead_letter_headers(topic: str, partition: int, offset: int, reason: Invalid
     ]
 
 
+def own_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes]]:
+    """A message's headers as kafka-python sends them: it knows no null, so that becomes empty."""
+    return [(name, value or b"") for name, value in headers]
+
+
 def _headers(record: ConsumerRecord, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
-    return [*record.headers, *dead_letter_headers(record.topic, record.partition, record.offset, reason)]
-
-
-class _RecordValue(Serializer):
-    """The value of a consumed record, null included: `send(value=None)` without a key would be refused."""
-
-    def serialize(self, topic: str, headers: list[tuple[str, bytes]], data: Any) -> bytes | None:
-        value: bytes | None = data.value
-        return value
+    return dead_letter_headers(record.headers, record.topic, record.partition, record.offset, reason)

@@ -101,5 +101,7 @@ def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
 def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict:
     topic = admin.describe_topics([name])[0]
     if for_code(topic["error_code"]) is UnknownTopicOrPartitionError:
-        raise TopicError(f"there is no topic {name} at {bootstrap_servers}; create_topics makes it")
+        raise TopicError(
+            f"there is no topic {name} at {bootstrap_servers}; its first writer makes it, or create_topics"
+        )
     return topic

@@ -1,4 +1,7 @@
-"""A worker that ends itself as a power cut would, at a step of its n-th batch: dying_worker.py STEP NUMBER [BATCH]."""
+"""A worker that ends itself as a power cut would, at a step of its n-th batch: dying_worker.py STEP NUMBER [BATCH].
+
+With the step `freeze` it stops itself (SIGSTOP) with features made, and, once it is woken, dawdles.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.worker import process, worker
@@ -36,12 +40,16 @@ class After:
 def open_client(settings, moved):
     step, number = sys.argv[1], int(sys.argv[2])
     client = process_open_client(settings, moved)
-    if step == "features":
+    if step in ("features", "freeze"):
         rule, left = Judge.rule, [number]
 
         def dying(self, rows):
             left[0] -= 1
-            if left[0] <= 0:
+            if left[0] == 0 and step == "freeze":
+                os.kill(os.getpid(), signal.SIGSTOP)
+                for _ in range(60):  # short ones: a sleep's end would pass while it is frozen
+                    time.sleep(0.1)  # heartbeats go out meanwhile
+            elif left[0] <= 0 and step == "features":
                 os.kill(os.getpid(), signal.SIGKILL)
             return rule(self, rows)
 

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from confluent_kafka import Producer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from capstone_utils.features.daily import read_daily
@@ -35,6 +36,7 @@ POISON = [  # key, value
     (b"7", b'{"amount": ' + DEEP + b"}"),
     (b"7", b"\xff\xfe\x00"),
     (b"7", b'"' + b"x" * 5_000_000 + b'"'),
+    (None, None),
 ]
 
 
@@ -63,7 +65,7 @@ class House:
         """The settings of another worker of this house."""
         return replace(self.settings, **changes)  # type: ignore[arg-type]
 
-    def send(self, payments: Sequence[Transaction], rate_per_second: float | None = None) -> None:
+    def send(self, payments: Iterable[Transaction], rate_per_second: float | None = None) -> None:
         """Payments into the topic; at a rate, where there is one."""
         with contextlib.closing(self._producer()) as producer:
             began = time.monotonic()
@@ -75,12 +77,10 @@ class House:
 
     def poison(self) -> None:
         """Messages that are no payments, each on a partition of its own choice."""
-        with contextlib.closing(self._producer()) as producer:
-            for number, (key, value) in enumerate(POISON):
-                producer.send(
-                    self.settings.transactions_topic, value, key or (b"" if value is None else None), [], number % 4
-                )
-            producer.flush(60)
+        producer = Producer({"bootstrap.servers": self.settings.bootstrap_servers, "message.max.bytes": 2**24})
+        for number, (key, value) in enumerate(POISON):  # kafka-python would not send all of them
+            producer.produce(self.settings.transactions_topic, value, key, number % 4, headers=[("trace", None)])
+        assert producer.flush(60) == 0
 
     def _producer(self) -> KafkaProducer:
         return KafkaProducer(

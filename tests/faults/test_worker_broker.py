@@ -32,6 +32,26 @@ def test_the_broker_is_killed_and_restarted_under_load(fresh, work_dir, tmp_path
     assert found.sound, found
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_broker_is_away_for_longer_than_any_timeout(fresh, work_dir, tmp_path, arrivals, broker_processes, client):
+    with start_broker(fresh) as broker:
+        house = House(broker.settings, work_dir, tmp_path)
+        house.settings = house.with_(kafka_client=client)
+        house.send(arrivals[:8000])
+        with house.worker() as one, house.worker(house.with_(worker_name="2")) as two:
+            house.wait(lambda: house.started() == 2)
+            (java,) = broker_processes(fresh)
+            java.kill()
+            java.wait(30)
+            threading.Event().wait(120)
+            assert (one.poll(), two.poll()) == (None, None), house.logged()[-3000:]
+            with start_broker(broker.settings):
+                house.wait_until_done()
+                found = house.audit()
+    assert found.sound, found
+
+
 def silent(fresh, work_dir, tmp_path, arrivals, broker_processes, client, seconds):
     with start_broker(fresh) as broker:
         house = House(broker.settings, work_dir, tmp_path)

@@ -20,7 +20,7 @@ CLIENTS = ("kafka-python", "confluent")
 @pytest.mark.parametrize("client", CLIENTS)
 def test_one_joins_one_leaves_and_one_freezes_and_wakes_as_a_zombie(house, arrivals, client):
     house.settings = house.with_(kafka_client=client)
-    first, second = house.settings, house.with_(worker_name="2", worker_metrics_port=0)
+    first, second = house.settings, house.with_(worker_name="2")
     sending = threading.Thread(target=house.send, args=(arrivals[:6000], 250))
     sending.start()
     with house.worker(first) as one:

@@ -96,6 +96,14 @@ def test_many_look_ups_equal_single_ones():
     np.testing.assert_array_equal(table.lookup_many((DAY + days) * DAY_US + 1, keys), single)
 
 
+def test_a_file_that_was_cut_off_says_what_writes_it_anew(tmp_path):
+    path = tmp_path / "daily.npz"
+    write_daily({"profile": user_profile(history([(0, 1, "M")]))}, path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r"daily\.npz holds no whole batch tables .* notebook 2 writes them"):
+        read_daily(path)
+
+
 def test_tables_come_back_from_their_file_as_they_went(tmp_path):
     frame = history([(0, 1, "Café"), (1, 2, "M")])
     tables = {"merchant_risk": merchant_risk(frame, labels(frame, {0: 1})), "profile": user_profile(frame)}

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaProducer
 
-from capstone_utils.ingestion import dead_letters
-from capstone_utils.ingestion.dead_letter_replay import replay, waiting_letters
+from capstone_utils.ingestion import dead_letter_replay, dead_letters
+from capstone_utils.ingestion.dead_letter_replay import AnotherReplay, replay, waiting_letters
 from capstone_utils.ingestion.log import read_partition
 from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
 from capstone_utils.ingestion.stream import consume
@@ -35,7 +36,7 @@ def spoil(settings, count):
 
 def test_what_is_readable_now_is_sent_under_its_user_s_key_and_the_rest_waits_on(settings):
     payments = spoil(settings, 3)
-    waiting = waiting_letters(settings)
+    waiting = list(waiting_letters(settings))
     assert [letter.reason.split("=")[0].split(" ")[0] for letter in waiting].count("key") == 3
     assert f"from {settings.transactions_topic}/" in str(waiting[0])
     assert replay(settings) == (3, 1)
@@ -49,7 +50,43 @@ def test_what_is_readable_now_is_sent_under_its_user_s_key_and_the_rest_waits_on
     (left,) = waiting_letters(settings)
     assert left.value == b'{"no": "payment"}'
     assert replay(settings) == (0, 1)  # a second time sends nothing twice
-    assert len(waiting_letters(settings)) == 1
+    assert len(list(waiting_letters(settings))) == 1
+
+
+def test_nulls_are_listed_and_wait_on_as_they_are(settings):
+    dead_letters.ensure_dead_letter_topic(settings.bootstrap_servers, settings.dead_letter_topic)
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
+    producer.produce(settings.dead_letter_topic, None, None, 0, headers=[("reason", None), ("trace", b"7")])
+    producer.flush()
+    (letter,) = waiting_letters(settings)
+    assert "None" in str(letter)
+    assert replay(settings) == (0, 1)
+    *_, left = read_partition(settings.bootstrap_servers, settings.dead_letter_topic, 0)
+    assert (left.key, left.value, dict(left.headers)) == (None, None, {"reason": b"", "trace": b"7"})
+
+
+def test_of_two_replays_at_once_one_gives_way_and_nothing_is_sent_twice(settings, monkeypatch):
+    payments = spoil(settings, 10)
+    monkeypatch.setattr(dead_letter_replay, "BATCH", 4)
+    send, others = dead_letter_replay._send, []
+
+    def interrupted(*given):
+        if not others:
+            others.append("begun")
+            others.append(replay(settings))
+        return send(*given)
+
+    monkeypatch.setattr(dead_letter_replay, "_send", interrupted)
+    with pytest.raises(AnotherReplay, match="another replay began meanwhile"):
+        replay(settings)
+    assert others[1] == (10, 1)
+    sent = [
+        Transaction.from_record(record.key, record.value)
+        for part in range(4)
+        for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, part)
+        if record.key
+    ]
+    assert sorted(sent) == sorted(payments)
 
 
 def test_without_a_dead_letter_topic_it_says_so(settings):

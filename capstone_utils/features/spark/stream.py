@@ -130,6 +130,6 @@ class UpdateUser:
         yield pd.DataFrame(written, columns=list(WRITTEN))
 
     def _dead_letter(self, record: Record, reason: InvalidTransaction) -> tuple[object, ...]:
-        added = dead_letter_headers(self._job.transactions_topic, record.partition, record.offset, reason)
+        added = dead_letter_headers((), self._job.transactions_topic, record.partition, record.offset, reason)
         headers = [*(() if record.headers is None else record.headers), *({"key": k, "value": v} for k, v in added)]
         return self._job.dead_letter_topic, record.key, record.value, headers

@@ -13,6 +13,7 @@ from capstone_utils.serving.worker.client import TAKEN, Fenced, Headers, Lost, M
 
 LOG = logging.getLogger(__name__)
 SECONDS = 30.0  # for what the broker must answer
+CALL_SECONDS = 5.0  # then it is called again: a signal is heard in between
 FENCED = {
     KafkaError._FENCED,
     KafkaError.PRODUCER_FENCED,
@@ -57,16 +58,20 @@ class ConfluentClient:
     def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
         self._topic, self._moved = topic, moved
         self._open = False  # whether a transaction is
+        self._broken = False  # whether the producer is
         common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
         self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
         self.producer = self._open_producer()
+        common["error_cb"] = self._heard
         self.consumer = Consumer({**common, "group.id": group, "group.instance.id": f"{group}-{name}", **CONSUMER})
         self._error: Exception | None = None  # of a callback, which cannot raise itself
+        self._member = self.consumer.consumer_group_metadata()  # who we were when the batch in hand was polled
         self.consumer.subscribe([topic], on_assign=self._assigned)
 
     def poll(self, seconds: float, most: int) -> Sequence[ConfluentRecord]:
         first = self.consumer.poll(seconds)
         self._raise_error()
+        self._member = self.consumer.consumer_group_metadata()
         if first is None:
             return []
         records = []
@@ -95,11 +100,21 @@ class ConfluentClient:
             offsets = [TopicPartition(self._topic, part, position.offset) for part, position in positions.items()]
             consumer.assign(offsets)
             self._moved(positions)
+        except KafkaException as error:
+            self._error = Lost(str(error))
         except Exception as error:
             self._error = error
 
+    def _heard(self, error: KafkaError) -> None:
+        _note(error)
+        if error.fatal():
+            self._error = Fenced(f"{TAKEN} ({error.str()})")
+
     def rewind(self) -> None:
         try:
+            if self._broken:
+                self.producer = self._open_producer()
+                self._broken = False
             positions = self._positions(self.consumer.assignment())
             for partition, position in positions.items():
                 self.consumer.seek(TopicPartition(self._topic, partition, position.offset))
@@ -130,8 +145,8 @@ class ConfluentClient:
 
     def commit(self, ends: Mapping[int, int]) -> None:
         offsets = [TopicPartition(self._topic, partition, end) for partition, end in ends.items()]
-        self._transact(self.producer.send_offsets_to_transaction, offsets, self.consumer.consumer_group_metadata())
-        self._transact(self.producer.commit_transaction)
+        self._transact(self.producer.send_offsets_to_transaction, offsets, self._member, CALL_SECONDS)
+        self._transact(self.producer.commit_transaction, CALL_SECONDS)
         self._open = False
 
     def _transact(self, call: Callable[..., None], *arguments: Any, **named: Any) -> None:
@@ -154,10 +169,10 @@ class ConfluentClient:
                 raise KafkaException(error)
             self.producer.abort_transaction()
         except KafkaException as worse:
+            LOG.warning("the producer will be opened anew, since it could not abort: %s", worse)
+            self._broken = True
             if worse.args[0].code() in FENCED:
                 return Fenced(f"{TAKEN} ({worse})")
-            LOG.warning("the producer is opened anew, since it could not abort: %s", worse)
-            self.producer = self._open_producer()
         return Lost(error.str())
 
     def _open_producer(self) -> Producer:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import (
-    FencedInstanceIdError,
-    InvalidProducerEpochError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-    ProducerFencedError,
-)
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from capstone_utils.ingestion.clients import Producer, RecordValue, was_fenced
 from capstone_utils.ingestion.dead_letters import MAX_BYTES
-from capstone_utils.serving.worker.client import TAKEN, Fenced, Lost, Moved, Output, Record, locate
+from capstone_utils.serving.worker.client import TAKEN, Fenced, Lost, Moved, Output, Position, Record, locate
 
 LOG = logging.getLogger(__name__)
-FENCED = (FencedInstanceIdError, InvalidProducerEpochError, ProducerFencedError)
 CLOSE_SECONDS = 10.0
 CONSUMER = {
     "enable_auto_commit": False,
@@ -46,11 +40,13 @@ class KafkaPythonClient:
     def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
         self._topic, self._moved = topic, moved
         self._open = False  # whether a transaction is
-        self._producing = {"bootstrap_servers": bootstrap_servers, "transactional_id": f"{group}-{name}"}
+        self._broken = False  # whether the producer is
+        self._where, self._name = bootstrap_servers, f"{group}-{name}"
         self.producer = self._open_producer()
         self.consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap_servers, group_id=group, group_instance_id=f"{group}-{name}", **CONSUMER
+            bootstrap_servers=bootstrap_servers, group_id=group, group_instance_id=self._name, **CONSUMER
         )
+        self._member = self.consumer.group_metadata()  # who we were when the batch in hand was polled
         self._listener = _Listener()
         self.consumer.subscribe([topic], listener=self._listener)
 
@@ -60,16 +56,28 @@ class KafkaPythonClient:
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             self._listener.called = True
             polled = {}
-        except FENCED as error:
-            raise Fenced(f"{TAKEN} ({error!r})") from error
-        if self._listener.called:
+        except KafkaError as error:
+            raise _reason(error) from error
+        # A commit under what we are then would pass when we had been forgotten and the group were empty.
+        self._member = self.consumer.group_metadata()
+        if self._listener.called or (polled and self._member.generation_id < 0):
             self.rewind()
             return []
         return [record for records in polled.values() for record in records]
 
     def rewind(self) -> None:
         self._listener.called = False
-        partitions = list(self.consumer.assignment())
+        try:
+            if self._broken:
+                self.producer.close(timeout=0)
+                self.producer = self._open_producer()
+                self._broken = False
+            positions = self._positions(list(self.consumer.assignment()))
+        except KafkaError as error:
+            raise _reason(error) from error
+        self._moved(positions)
+
+    def _positions(self, partitions: list[TopicPartition]) -> dict[int, Position]:
         begins, ends = self.consumer.beginning_offsets(partitions), self.consumer.end_offsets(partitions)
         positions = {}
         for each in partitions:
@@ -78,22 +86,22 @@ class KafkaPythonClient:
                 self._topic, each.partition, committed, begins[each], ends[each]
             )
             self.consumer.seek(each, position.offset)
-        self._moved(positions)
+        return positions
 
     def produce(self, outputs: Sequence[Output]) -> None:
         try:
             if not self._open:
                 self.producer.begin_transaction()
                 self._open = True
-            for topic, partition, key, value, headers in outputs:
-                self.producer.send(topic, value, key, headers, partition)
+            for output in outputs:
+                self.producer.send(output.topic, output, output.key, output.headers, output.partition)
         except KafkaError as error:
             raise self._lost(error) from error
 
     def commit(self, ends: Mapping[int, int]) -> None:
         offsets = {TopicPartition(self._topic, part): OffsetAndMetadata(end, "", -1) for part, end in ends.items()}
         try:
-            self.producer.send_offsets_to_transaction(offsets, self.consumer.group_metadata())
+            self.producer.send_offsets_to_transaction(offsets, self._member)
             self.producer.commit_transaction()
             self._open = False
         except KafkaError as error:
@@ -102,39 +110,40 @@ class KafkaPythonClient:
     def _lost(self, error: KafkaError) -> RuntimeError:
         """What to raise, after the transaction was aborted."""
         self._open = False
-        if _fenced(error):
-            return Fenced(f"{TAKEN} ({error!r})")
+        if was_fenced(error):
+            return _reason(error)
         try:
             self.producer.abort_transaction()
         except KafkaError as worse:
-            if _fenced(worse):
-                return Fenced(f"{TAKEN} ({worse!r})")
-            LOG.warning("the producer is opened anew, since it could not abort: %r", worse)
-            self.producer.close(timeout=0)
-            self.producer = self._open_producer()
-        return Lost(f"{error!r}")
+            LOG.warning("the producer will be opened anew, since it could not abort: %r", worse)
+            self._broken = True
+            if was_fenced(worse):
+                return _reason(worse)
+        return _reason(error)
 
-    def _open_producer(self) -> KafkaProducer:
-        producer = KafkaProducer(**self._producing, **PRODUCER)
+    def _open_producer(self) -> Producer:
+        producer = Producer(self._where, transactional_id=self._name, value_serializer=RecordValue(), **PRODUCER)
         producer.init_transactions()  # aborts what an earlier worker of this name left open, and fences it
         return producer
 
     def lag(self) -> Mapping[int, int]:
         waiting = {}
-        for each in self.consumer.assignment():
-            end, position = self.consumer.highwater(each), self.consumer.position(each, timeout_ms=0)
-            if end is not None and position is not None:
-                waiting[each.partition] = end - position
+        with contextlib.suppress(KafkaError):  # not known now
+            for each in self.consumer.assignment():
+                end, position = self.consumer.highwater(each), self.consumer.position(each, timeout_ms=0)
+                if end is not None and position is not None:
+                    waiting[each.partition] = end - position
         return waiting
 
     def close(self) -> None:
-        self.consumer.close(timeout_ms=CLOSE_SECONDS * 1000)
+        with contextlib.suppress(KafkaError):
+            self.consumer.close(timeout_ms=CLOSE_SECONDS * 1000)
         self.producer.close(timeout=0)
 
 
-def _fenced(error: KafkaError) -> bool:
-    """Whether that is the reason: kafka-python may wrap it, or only write its name into another error's message."""
-    return any(kind.__name__ in repr(error) for kind in FENCED)
+def _reason(error: KafkaError) -> RuntimeError:
+    """What to raise for an error of the broker's."""
+    return Fenced(f"{TAKEN} ({error!r})") if was_fenced(error) else Lost(f"{error!r}")
 
 
 class _Listener(ConsumerRebalanceListener):

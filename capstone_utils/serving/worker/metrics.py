@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -55,6 +55,7 @@ class WorkerMetrics:
         self.lag = gauge("lag", "Records that wait", "partition")
         self.users = gauge("users", "Customers in the state")
         self.model = gauge("model_info", "The version that decides", "version")
+        self._partitions: set[int] = set()  # of which `lag` speaks
         for name in STAGES:  # a series that is there from the start reads as zero, not as missing
             self.stages.labels(name)
         for outcome in (LOADED, REFUSED):
@@ -63,6 +64,14 @@ class WorkerMetrics:
             self.snapshots.labels(outcome)
         for field in ("message", "key", "schema_version", *FIELDS):
             self.dead.labels(field)
+
+    def waiting(self, lag: Mapping[int, int]) -> None:
+        """Say how many records wait, by partition of this worker; of others nothing is said any more."""
+        for partition in self._partitions - lag.keys():
+            self.lag.remove(str(partition))
+        for partition, number in lag.items():
+            self.lag.labels(str(partition)).set(number)
+        self._partitions = set(lag)
 
     def stage(self, name: str, seconds: float) -> None:
         """Count what one batch took in a stage."""

@@ -44,6 +44,7 @@ class PartitionStates:
         self.online: dict[int, OnlineFeatures] = {}
         self._next: dict[int, int] = {}  # the offset up to before which a state has seen the log
         self._saved: dict[int, int] = {}  # the same of its latest snapshot
+        self._begins: dict[int, int] = {}  # where the log begun when unread records were found to be gone
         self._bootstrap_servers, self._topic, self._log_id = bootstrap_servers, topic, log_id
         self._folder, self._metrics, self._daily, self._spec = folder, metrics, daily, spec
 
@@ -59,7 +60,8 @@ class PartitionStates:
             if partition not in positions or self._next[partition] != positions[partition].offset:
                 self._drop(partition)
         for partition, position in positions.items():
-            if position.gone:
+            if position.gone and self._begins.get(partition) != position.begin:  # said once
+                self._begins[partition] = position.begin
                 LOG.error("partition %d: %d records were deleted before they were scored", partition, position.gone)
                 self._metrics.gone.inc(position.gone)
             if partition not in self.online:

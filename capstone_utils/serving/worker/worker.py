@@ -86,21 +86,21 @@ class Worker:
             except Lost as reason:
                 self._metrics.lost.inc()
                 LOG.warning("not committed, read again: %s", reason)
-                self._rewind(client, stopping)
-            for partition, waiting in client.lag().items():
-                self._metrics.lag.labels(str(partition)).set(waiting)
+                if not self._rewind(client, stopping):
+                    return  # the states may be ahead of the last commit: no snapshots of those
+            self._metrics.waiting(client.lag())
         self._states.save_all()
 
-    def _rewind(self, client: Client, stopping: Callable[[], bool]) -> None:
-        """Go back to the last commit, as soon as the broker says where that is."""
-        there = False
-        while not there and not stopping():
+    def _rewind(self, client: Client, stopping: Callable[[], bool]) -> bool:
+        """Go back to the last commit, as soon as the broker says where that is; False when told to stop first."""
+        while not stopping():
             try:
                 client.rewind()
-                there = True
+                return True
             except Lost as reason:
                 LOG.warning("still not there: %s", reason)
                 time.sleep(PAUSE_SECONDS)
+        return False
 
     def _work(self, client: Client, records: Sequence[Record]) -> None:
         metrics, times = self._metrics, _Stages()
@@ -145,8 +145,8 @@ class Worker:
                 readable.append((record, parse(record.key, record.value)))
             except InvalidTransaction as reason:
                 wrong[reason.field] += 1
-                headers = dead_letter_headers(self._topic, record.partition, record.offset, reason)
-                dead.append(Output(self._dead_letters, 0, record.key, record.value, [*record.headers, *headers]))
+                headers = dead_letter_headers(record.headers, self._topic, record.partition, record.offset, reason)
+                dead.append(Output(self._dead_letters, 0, record.key, record.value, headers))
         return readable, dead, wrong
 
     def _features(self, readable: Sequence[tuple[Record, Transaction]]) -> _Chunk:

@@ -62,7 +62,6 @@ class ConfluentClient:
         common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
         self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
         self.producer = self._open_producer()
-        common["error_cb"] = self._heard
         self.consumer = Consumer({**common, "group.id": group, "group.instance.id": f"{group}-{name}", **CONSUMER})
         self._error: Exception | None = None  # of a callback, which cannot raise itself
         self._member = self.consumer.consumer_group_metadata()  # who we were when the batch in hand was polled
@@ -82,7 +81,7 @@ class ConfluentClient:
             elif error.code() in ELSEWHERE:
                 self.rewind()
                 return []
-            elif error.fatal() or error.code() in FENCED:
+            elif error.code() in (KafkaError._FATAL, *FENCED):
                 raise Fenced(f"{TAKEN} ({error.str()})")
             else:
                 LOG.warning("%s", error.str())
@@ -104,11 +103,6 @@ class ConfluentClient:
             self._error = Lost(str(error))
         except Exception as error:
             self._error = error
-
-    def _heard(self, error: KafkaError) -> None:
-        _note(error)
-        if error.fatal():
-            self._error = Fenced(f"{TAKEN} ({error.str()})")
 
     def rewind(self) -> None:
         try:

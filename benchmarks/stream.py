@@ -3,7 +3,8 @@
 A real broker and one worker share this machine's cores. Throughput: the worker, as `worker` starts it, on a backlog
 that lies in the topic; the rate of the middle eight tenths, by when their scores were written. Latency: open loop at
 1,000 a second, from when a payment was due to when its committed score was read by another consumer. Beside them the
-brief's own style: one message, one frame, one flush. Each run ends with an audit against an offline replay.
+brief's own style: one message, one frame, one flush; and the features alone, which bound all of them on this machine.
+Each run ends with an audit against an offline replay.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
@@ -30,12 +32,15 @@ from confluent_kafka import Consumer, Producer
 from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
-from capstone_utils.features.daily import read_daily
+from capstone_utils.features.daily import DailyTable, read_daily
+from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.broker import start_broker
 from capstone_utils.ingestion.log import read_partition
 from capstone_utils.ingestion.simulator import transactions_of
 from capstone_utils.ingestion.stream import produce
 from capstone_utils.ingestion.topics import create_topics, end_offsets
+from capstone_utils.serving.garbage import freeze_what_stays
 from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.store import load_models
 from capstone_utils.serving.worker.audit import audit
@@ -160,12 +165,23 @@ def latency(settings: Settings, payments: list[Transaction]) -> np.ndarray:
     )
 
 
+def features_only(payments: list[Transaction], daily: Mapping[str, DailyTable]) -> float:
+    """Payments a second whose features one core makes, with nothing around: what bounds any worker of this kind."""
+    freeze_what_stays()
+    online = OnlineFeatures(SPEC, daily)
+    began = time.perf_counter()
+    for payment in payments:
+        online.update(payment)
+    return len(payments) / (time.perf_counter() - began)
+
+
 def measure(base: Settings, seconds: int) -> dict[str, float]:
     """The figures by name."""
     models, daily = load_models(base.model_dir), read_daily(base.daily_tables)
     judges = {models.version: Judge(models)}
     history = course_stream().transactions
-    found: dict[str, float] = {}
+    backlog = list(transactions_of(history.head(BACKLOGS["kafka-python"])))
+    found = {"features_tps": median(features_only(backlog, daily) for _ in range(3))}
 
     def check(settings: Settings) -> None:
         report = audit(settings, judges, daily)
@@ -212,6 +228,8 @@ def main() -> None:
         units = {"tps": "a second", "ms": "ms"}
         figures = {f"stream_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in found.items()}
         figures |= {f"stream_{client}_ratio": Figure(ratio, "times") for client, ratio in ratios.items()}
+        shares = {client: 100 * found[f"{client}_tps"] / found["features_tps"] for client in ratios}
+        figures |= {f"stream_{client}_share": Figure(share, "%") for client, share in shares.items()}
         keep("stream", figures | {"stream_seconds": Figure(given.seconds)})
     if given.json:
         print(json.dumps(found))

@@ -2,17 +2,20 @@
 
 import json
 import signal
+import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from kafka import TopicPartition
 from kafka.admin import NewPartitions
 
-from capstone_utils.ingestion.clients import open_admin
+from capstone_utils.ingestion.clients import NoBroker, open_admin
 from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.store import MANIFEST, load_models, save_models
-from capstone_utils.settings import Settings
+from capstone_utils.serving.store import MANIFEST, InvalidModel, load_models, save_models
+from capstone_utils.serving.worker.process import run_worker
+from capstone_utils.settings import InvalidSetting, Settings
 
 CLIENTS = ("kafka-python", "confluent")
 
@@ -56,6 +59,23 @@ def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arr
     assert "this worker leaves: another one has its name" in house.logged()
     found = house.audit()
     assert found.sound, found
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"work_dir": Path("nowhere")}, InvalidModel, "there is no model in nowhere"),
+        ({"kafka_port": 1}, NoBroker, "no Kafka broker answers at 127.0.0.1:1"),
+        ({"kafka_client": "rdkafka"}, InvalidSetting, "CAPSTONE_KAFKA_CLIENT=rdkafka is neither"),
+        ({"worker_metrics_port": 1}, InvalidSetting, "CAPSTONE_WORKER_METRICS_PORT=.*: the worker cannot listen there"),
+    ],
+)
+def test_a_worker_that_cannot_start_says_why(house, changes, error, sentence):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        if "worker_metrics_port" in changes:
+            changes = {"worker_metrics_port": taken.getsockname()[1]}
+        with pytest.raises(error, match=sentence):
+            run_worker(house.with_(**changes), threading.Event())
 
 
 def test_partitions_are_added_under_load(house, arrivals):

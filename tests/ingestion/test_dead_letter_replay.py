@@ -6,6 +6,8 @@ import pytest
 from confluent_kafka import Producer
 from kafka import KafkaProducer
 
+from capstone_utils.__main__ import parse_arguments
+from capstone_utils.commands import run_command
 from capstone_utils.ingestion import dead_letter_replay, dead_letters
 from capstone_utils.ingestion.dead_letter_replay import AnotherReplay, replay, waiting_letters
 from capstone_utils.ingestion.log import read_partition
@@ -34,19 +36,23 @@ def spoil(settings, count):
     return payments
 
 
+def sent_again(settings):
+    """The payments of the topic that lie under a key."""
+    return sorted(
+        Transaction.from_record(record.key, record.value)
+        for part in range(4)
+        for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, part)
+        if record.key
+    )
+
+
 def test_what_is_readable_now_is_sent_under_its_user_s_key_and_the_rest_waits_on(settings):
     payments = spoil(settings, 3)
     waiting = list(waiting_letters(settings))
     assert [letter.reason.split("=")[0].split(" ")[0] for letter in waiting].count("key") == 3
     assert f"from {settings.transactions_topic}/" in str(waiting[0])
     assert replay(settings) == (3, 1)
-    found = [
-        Transaction.from_record(record.key, record.value)
-        for part in range(4)
-        for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, part)
-        if record.key
-    ]
-    assert sorted(found) == sorted(payments)
+    assert sent_again(settings) == sorted(payments)
     (left,) = waiting_letters(settings)
     assert left.value == b'{"no": "payment"}'
     assert replay(settings) == (0, 1)  # a second time sends nothing twice
@@ -80,13 +86,17 @@ def test_of_two_replays_at_once_one_gives_way_and_nothing_is_sent_twice(settings
     with pytest.raises(AnotherReplay, match="another replay began meanwhile"):
         replay(settings)
     assert others[1] == (10, 1)
-    sent = [
-        Transaction.from_record(record.key, record.value)
-        for part in range(4)
-        for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, part)
-        if record.key
-    ]
-    assert sorted(sent) == sorted(payments)
+    assert sent_again(settings) == sorted(payments)
+
+
+def test_the_command_lists_some_counts_all_and_replays(settings, monkeypatch, capsys):
+    spoil(settings, 3)
+    for name, text in settings.to_environment().items():
+        monkeypatch.setenv(name, text)
+    assert run_command(parse_arguments(["dead-letters", "list", "--most", "2"])) == 0
+    assert f"4 in {settings.dead_letter_topic}, 2 shown" in capsys.readouterr().out
+    assert run_command(parse_arguments(["dead-letters", "replay"])) == 0
+    assert "3 sent again, 1 are still unreadable" in capsys.readouterr().out
 
 
 def test_without_a_dead_letter_topic_it_says_so(settings):

@@ -18,6 +18,14 @@ from capstone_utils.serving.splits import Split, split_by_time
 from capstone_utils.serving.store import Models
 from capstone_utils.serving.training import train_models
 
+BRIEF = {  # the brief's own example
+    "amount": 500.50,
+    "avg_transaction_amount": 300.25,
+    "transaction_count": 5,
+    "unique_locations": 2,
+    "unique_devices": 1,
+}
+
 
 @pytest.fixture(scope="session")
 def stream() -> Simulation:

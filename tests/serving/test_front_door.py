@@ -16,14 +16,8 @@ from capstone_utils.serving.front_door import MAX_BYTES
 from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import ServiceError, _allow_connections, start_service
 from capstone_utils.settings import Settings
+from tests.serving.conftest import BRIEF
 
-BRIEF = {
-    "amount": 500.50,
-    "avg_transaction_amount": 300.25,
-    "transaction_count": 5,
-    "unique_locations": 2,
-    "unique_devices": 1,
-}
 ANY = Settings(api_port=0, metrics_port=0)
 IDLE = 4_000
 

@@ -16,14 +16,7 @@ from capstone_utils.serving.scorer import Scorer
 from capstone_utils.serving.service import start_service
 from capstone_utils.serving.store import MANIFEST, InvalidModel, load_models, save_models
 from capstone_utils.settings import Settings
-
-BRIEF = {
-    "amount": 500.50,
-    "avg_transaction_amount": 300.25,
-    "transaction_count": 5,
-    "unique_locations": 2,
-    "unique_devices": 1,
-}
+from tests.serving.conftest import BRIEF
 
 
 @pytest.fixture

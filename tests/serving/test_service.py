@@ -24,14 +24,8 @@ from capstone_utils.serving.service import Service, ServiceError, load_scorer, s
 from capstone_utils.serving.store import save_models
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
+from tests.serving.conftest import BRIEF
 
-BRIEF = {
-    "amount": 500.50,
-    "avg_transaction_amount": 300.25,
-    "transaction_count": 5,
-    "unique_locations": 2,
-    "unique_devices": 1,
-}
 PAYMENT = {"amount": 19.99, "location": "NY", "merchant": "Amazon", "device": "mobile"}
 
 

@@ -14,7 +14,6 @@ from capstone_utils.features.daily import read_daily
 from capstone_utils.ingestion.clients import NoBroker
 from capstone_utils.ingestion.dead_letters import ensure_dead_letter_topic
 from capstone_utils.ingestion.topics import TopicError, create_topics, describe_topic, topic_id
-from capstone_utils.process import bind
 from capstone_utils.serving.garbage import freeze_what_stays
 from capstone_utils.serving.judge import Judge
 from capstone_utils.serving.reload import Reloading
@@ -65,9 +64,13 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
     folder = settings.work_dir / settings.state_dir / settings.worker_group
     states = PartitionStates(settings.bootstrap_servers, settings.transactions_topic, log_id, folder, metrics, daily)
     worker = Worker(settings, judge, states, metrics, score_partitions)
-    with _metrics_port(settings) as probe:
-        port = probe.getsockname()[1]
-    server, thread = start_http_server(port, addr=settings.host, registry=metrics.registry)
+    try:
+        server, thread = start_http_server(settings.worker_metrics_port, settings.host, metrics.registry)
+    except OSError as error:
+        raise InvalidSetting(
+            f"CAPSTONE_WORKER_METRICS_PORT={settings.worker_metrics_port}: the worker cannot listen there on "
+            f"{settings.host} ({error.strerror}); set it to another one (0: any free one)"
+        ) from None
 
     def use(judge: Judge) -> None:
         worker.judge = judge  # one assignment: a batch is scored by the old one or by this one
@@ -80,7 +83,8 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         try:
             print(
                 f"worker {settings.worker_name} of group {settings.worker_group} scores {settings.transactions_topic} "
-                f"at {settings.bootstrap_servers}; metrics at http://{settings.host}:{port}/metrics; Ctrl-C stops",
+                f"at {settings.bootstrap_servers}; metrics at http://{settings.host}:{server.server_port}/metrics; "
+                "Ctrl-C stops",
                 flush=True,
             )
             freeze_what_stays()
@@ -130,16 +134,6 @@ def _ensure_topic(where: str, topic: str, partitions: int) -> int:
     except TopicError:
         create_topics(where, {topic: partitions})
         return partitions
-
-
-def _metrics_port(settings: Settings):  # type: ignore[no-untyped-def]
-    try:
-        return bind(settings.host, settings.worker_metrics_port)
-    except OSError as error:
-        raise InvalidSetting(
-            f"CAPSTONE_WORKER_METRICS_PORT={settings.worker_metrics_port}: the worker cannot listen there on "
-            f"{settings.host} ({error.strerror}); set it to another one (0: any free one)"
-        ) from None
 
 
 if __name__ == "__main__":

@@ -57,3 +57,18 @@ def test_the_kept_ceiling_of_f1_on_the_public_benchmark_is_that_of_the_kept_shar
     best = Best(Reached(0.0, 0.0, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0, share, 0.0, 0.0)
     assert public["benchmark_f1_ceiling"] == pytest.approx(best.f1_ceiling)
     assert public["benchmark_f1"] < best.f1_ceiling < 0.9
+
+
+def test_the_kept_figures_of_speed_say_what_the_page_about_speed_says():
+    docs = ROOT / "docs"
+    files = [load(docs / f"{name}.json") for name in ("scoring", "http", "stream")]
+    speed = {name: figure.value for file in files for name, figure in file.items()}
+    assert speed["scoring_max_margin_diff"] == speed["http_failed"] == 0
+    assert speed["http_predict_rps"] >= 8_000
+    assert speed["http_score_rps"] >= 5_000
+    assert speed["http_p99_ms_at_1000"] < 10
+    assert speed["stream_kafka_python_tps"] >= 10_000
+    assert speed["stream_kafka_python_p99_ms"] <= 100
+    assert speed["stream_confluent_p99_ms"] <= 50
+    missed = "this run misses the 35,000" in (docs / "speed.md").read_text(encoding="utf-8")
+    assert missed == (speed["stream_confluent_tps"] < 35_000)

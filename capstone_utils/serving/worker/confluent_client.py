@@ -59,6 +59,7 @@ class ConfluentClient:
         self._topic, self._moved = topic, moved
         self._open = False  # whether a transaction is
         self._broken = False  # whether the producer is
+        self._shared_out = False  # whether the partitions were, since the first record of a batch was read
         common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
         self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
         self.producer = self._open_producer()
@@ -74,6 +75,7 @@ class ConfluentClient:
         if first is None:
             return []
         records = []
+        self._shared_out = False
         for message in [first, *self.consumer.consume(most - 1, 0)]:  # what is here already, without waiting for more
             error = message.error()
             if error is None:
@@ -86,6 +88,9 @@ class ConfluentClient:
             else:
                 LOG.warning("%s", error.str())
         self._raise_error()
+        if self._shared_out:  # after the first one was read: it may be another member's now
+            self.rewind()
+            return []
         return records
 
     def _raise_error(self) -> None:
@@ -94,6 +99,7 @@ class ConfluentClient:
             raise error
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._shared_out = True
         try:
             positions = self._positions(partitions)
             offsets = [TopicPartition(self._topic, part, position.offset) for part, position in positions.items()]

@@ -42,13 +42,13 @@ def test_killed_after_each_step_with_poison_late_and_repeated_payments(house, ar
     assert all({name for name, _ in letter.headers} >= {"reason", "source_partition"} for letter in letters)
 
 
-def random_kills(house, arrivals, kills, seed):
-    """Kill workers at work while payments come; what the audit says, and how many were killed with some unscored."""
+def random_kills(house, arrivals, kills, seed, rate):
+    """Kill workers at work while payments come; what the audit says, and how many left some unscored."""
     generator = np.random.default_rng(seed)
     busy, stopping = 0, threading.Event()
-    endless = itertools.takewhile(lambda _: not stopping.is_set(), itertools.cycle(arrivals))
+    payments = itertools.takewhile(lambda _: not stopping.is_set(), arrivals)
     with ThreadPoolExecutor(1) as background:
-        sending = background.submit(house.send, endless, 500)
+        sending = background.submit(house.send, payments, rate)
         for _ in range(kills):
             started = house.started()
             with house.worker() as process:
@@ -65,7 +65,7 @@ def random_kills(house, arrivals, kills, seed):
 @pytest.mark.parametrize("client", CLIENTS)
 def test_killed_at_random_moments_under_load(house, arrivals, client):
     house.settings = house.with_(kafka_client=client)
-    found, busy = random_kills(house, arrivals, kills=3, seed=0)
+    found, busy = random_kills(house, arrivals, kills=3, seed=0, rate=500)
     assert found.sound, found
     assert busy == 3
 
@@ -75,7 +75,7 @@ def test_killed_at_random_moments_under_load(house, arrivals, client):
 @pytest.mark.parametrize("client", CLIENTS)
 def test_killed_twenty_times_in_a_row(house, arrivals, client):
     house.settings = house.with_(kafka_client=client)
-    found, busy = random_kills(house, arrivals, kills=20, seed=1)
+    found, busy = random_kills(house, arrivals, kills=20, seed=1, rate=100)
     assert found.sound, found
     assert busy > 15
 

@@ -30,6 +30,7 @@ from benchmarks.http_load import Load, as_request, load
 from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
+from capstone_utils.features.spec import DAY_US
 from capstone_utils.ingestion.simulator import transactions_of
 from capstone_utils.process import bind
 from capstone_utils.settings import ROOT, Settings
@@ -44,7 +45,6 @@ BRIEF = {
     "unique_devices": 1,
 }
 PREDICTS, SCORES, BRIEFS, RATE, SECONDS = 40_000, 20_000, 500, 1_000, 20
-DAY_US = 86_400_000_000
 CORE = 0
 
 

@@ -60,6 +60,7 @@ def waiting_letters(settings: Settings) -> Iterator[Letter]:
     Raises:
         TopicError, NoBroker: when there is no dead-letter topic, no broker.
     """
+    describe_topic(settings.bootstrap_servers, settings.dead_letter_topic)
     return map(_letter, _waiting(settings))
 
 
@@ -120,7 +121,6 @@ def _payment(value: bytes | None) -> Transaction | None:
 
 def _waiting(settings: Settings) -> Iterator[ConsumerRecord]:
     where = settings.bootstrap_servers
-    describe_topic(where, settings.dead_letter_topic)
     with KafkaConsumer(
         bootstrap_servers=where, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed"
     ) as consumer:

@@ -44,7 +44,7 @@ class PartitionStates:
         self.online: dict[int, OnlineFeatures] = {}
         self._next: dict[int, int] = {}  # the offset up to before which a state has seen the log
         self._saved: dict[int, int] = {}  # the same of its latest snapshot
-        self._begins: dict[int, int] = {}  # where the log begun when unread records were found to be gone
+        self._begins: dict[int, int] = {}  # where the log began when unread records were found to be gone
         self._bootstrap_servers, self._topic, self._log_id = bootstrap_servers, topic, log_id
         self._folder, self._metrics, self._daily, self._spec = folder, metrics, daily, spec
 

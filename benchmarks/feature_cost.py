@@ -20,7 +20,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.contenders import WINDOW_US, slide
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec, Window
 from capstone_utils.transaction import Transaction
 

@@ -27,11 +27,12 @@ from tqdm import tqdm
 
 from benchmarks import contenders
 from benchmarks.feature_cost import cost_table, draw_cost, measure_cost
-from capstone_utils.features.daily import DailyTable, daily_tables
-from capstone_utils.features.offline import offline_features
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable, daily_tables
+from capstone_utils.features.offline.offline import offline_features
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import BRIEF, SPEC, FeatureSpec
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 from capstone_utils.transaction import Transaction
 
 ROWS, USERS = 200_000, 2_000

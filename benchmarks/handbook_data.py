@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.offline import offline_features
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.offline.offline import offline_features
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.parity import parity_report
 from capstone_utils.features.spec import FeatureSpec, State, Window
-from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.ingestion.frames import transactions_of
 
 DAY_SECONDS = 86_400
 LABEL_DELAY_DAYS = 7

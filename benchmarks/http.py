@@ -31,7 +31,7 @@ from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
 from capstone_utils.features.spec import DAY_US
-from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.process import bind
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -70,7 +70,7 @@ def process(command: list[str], **environment: str) -> Iterator[subprocess.Popen
 def ours(settings: Settings, state: str) -> Iterator[int]:
     """The port of our service, once it answers, with an empty journal."""
     given = {"CAPSTONE_API_PORT": "0", "CAPSTONE_METRICS_PORT": "0", "CAPSTONE_WORK_DIR": str(settings.work_dir)}
-    command = [sys.executable, "-m", "capstone_utils.serving.service"]
+    command = [sys.executable, "-m", "capstone_utils.serving.service.main"]
     with process(command, **given, CAPSTONE_STATE_DIR=state) as server:
         found = re.search(r":(\d+)/docs", server.stdout.readline() if server.stdout else "")
         if not found:

@@ -26,16 +26,16 @@ from capstone_utils.course.materials import COURSE
 from capstone_utils.course.results import Figure
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.rows import SCENARIOS
-from capstone_utils.ingestion.simulator import simulate
-from capstone_utils.ingestion.thieves import BLENDS
-from capstone_utils.serving.baselines import single_cut_f1
-from capstone_utils.serving.evaluation import judge
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.left_out import LeftOut, leave_out
-from capstone_utils.serving.slices import recall_by_scenario
-from capstone_utils.serving.splits import split_by_time
-from capstone_utils.serving.training import predict, train_models
+from capstone_utils.ingestion.simulation.fraud.thieves import BLENDS
+from capstone_utils.ingestion.simulation.rows import SCENARIOS
+from capstone_utils.ingestion.simulation.simulator import simulate
+from capstone_utils.serving.evaluation.baselines import single_cut_f1
+from capstone_utils.serving.evaluation.evaluation import evaluate
+from capstone_utils.serving.evaluation.leave_scenario_out import LeftOut, leave_out
+from capstone_utils.serving.evaluation.slices import recall_by_scenario
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.training.splits import split_by_time
+from capstone_utils.serving.training.train import predict, train_models
 
 SEEDS = tuple(range(1001, 1011))
 LEFT_OUT = tuple(name for name in SCENARIOS if name not in ("legitimate", "cash_out"))
@@ -48,9 +48,11 @@ def one_world(seed: int, difficulty: str) -> dict[str, Any]:
     split = split_by_time(enriched_history(stream.transactions, stream.labels))
     models, test = train_models(split), split.test
     labels = test["is_fraud"].to_numpy(bool)
-    served = np.array([ruling.fraud for ruling in Judge(models).rule(test[list(SPEC.names)].to_numpy(float))])
-    ours = judge(test, predict(models.score.booster, test), models.score.threshold)
-    brief = judge(test, predict(models.predict.booster, test), models.predict.threshold)
+    served = np.array(
+        [verdict.fraud for verdict in Classifier(models).classify(test[list(SPEC.names)].to_numpy(float))]
+    )
+    ours = evaluate(test, predict(models.score.booster, test), models.score.threshold)
+    brief = evaluate(test, predict(models.predict.booster, test), models.predict.threshold)
     recalls = recall_by_scenario(test, served, stream.truth)["recall"].reindex(LEFT_OUT)  # NaN: not in the test week
     return {
         "difficulty": difficulty,

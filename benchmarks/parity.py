@@ -20,13 +20,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from capstone_utils.features.daily import DailyTable, daily_tables
-from capstone_utils.features.offline import offline_features
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable, daily_tables
+from capstone_utils.features.offline.offline import offline_features
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.parity import parity_report
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.arrivals import arrive
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.simulation.arrivals import arrive
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 
 LATE, TWICE, MAX_LATENESS_SECONDS = 0.02, 0.01, 4_500  # allowed are 3,600
 PER_CUSTOMER = 100  # transactions in 45 days, about

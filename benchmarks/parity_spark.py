@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spark.batch import batch_features
 from capstone_utils.features.spark.enriched_topic import SOURCE, read_enriched_topic
 from capstone_utils.features.spark.session import open_spark
 from capstone_utils.features.spark.stream import StreamJob, start_stream
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.broker import start_broker
-from capstone_utils.ingestion.simulator import transactions_of
-from capstone_utils.ingestion.stream import produce
-from capstone_utils.ingestion.topics import create_topics
+from capstone_utils.ingestion.broker.broker import start_broker
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.streaming.producer import produce
+from capstone_utils.ingestion.streaming.topics import create_topics
 from capstone_utils.settings import Settings
 
 DEADLINE_SECONDS = 3_600

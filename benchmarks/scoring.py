@@ -1,4 +1,4 @@
-"""What does one ruling of the model cost, alone and in a batch, and is it XGBoost's to the last bit?
+"""What does one verdict of the model cost, alone and in a batch, and is it XGBoost's to the last bit?
 
 The course's model on the course's payments, some features missing; XGBoost's own prediction beside it, on one thread.
 """
@@ -21,8 +21,8 @@ from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
 from capstone_utils.features.spec import SPEC
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.trees import Trees
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.trees import Trees
 from capstone_utils.settings import Settings
 
 ROWS, BATCH, MISSING = 20_000, 2_000, 0.1
@@ -61,7 +61,7 @@ def main() -> None:
     models = ensure_models(settings, enriched)
     rows = enriched[list(SPEC.names)].tail(ROWS).to_numpy(float)
     rows = np.where(np.random.default_rng(0).random(rows.shape) < MISSING, np.nan, rows)
-    booster, trees, judge = models.score.booster, Trees(models.score.booster), Judge(models)
+    booster, trees, classifier = models.score.booster, Trees(models.score.booster), Classifier(models)
 
     def xgboost(table: np.ndarray) -> np.ndarray:
         return np.asarray(booster.inplace_predict(table, predict_type="margin"))
@@ -69,7 +69,7 @@ def main() -> None:
     contenders: dict[str, Callable[[np.ndarray], object]] = {
         "XGBoost": xgboost,
         "trees": trees.margins,
-        "trees and fallback": judge.rule,
+        "trees and fallback": classifier.classify,
     }
     alone = {name: single_us(score, rows[:5_000]) for name, score in contenders.items()}
     together = {name: batch_us(score, rows) for name, score in contenders.items()}

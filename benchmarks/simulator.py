@@ -12,7 +12,7 @@ from statistics import median
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 
 GOAL = 300_000  # a second
 CONFIGS = {

@@ -23,19 +23,21 @@ from pyspark.sql import SparkSession
 
 from benchmarks.kept import keep
 from capstone_utils.course.results import Figure
-from capstone_utils.features.daily import DailyTable, daily_tables
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable, daily_tables
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spark.batch import batch_features
 from capstone_utils.features.spark.enriched_topic import enriched_message
 from capstone_utils.features.spark.session import open_spark
 from capstone_utils.features.spark.stream import StreamJob, start_stream
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.arrivals import arrive
-from capstone_utils.ingestion.broker import start_broker
-from capstone_utils.ingestion.clients import Producer
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
-from capstone_utils.ingestion.stream import TransactionReader, produce
-from capstone_utils.ingestion.topics import create_topics
+from capstone_utils.ingestion.broker.broker import start_broker
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.simulation.arrivals import arrive
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+from capstone_utils.ingestion.streaming.clients import Producer
+from capstone_utils.ingestion.streaming.producer import produce
+from capstone_utils.ingestion.streaming.reader import TransactionReader
+from capstone_utils.ingestion.streaming.topics import create_topics
 from capstone_utils.settings import Settings
 
 KEPT = "scaling"

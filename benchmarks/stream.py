@@ -32,17 +32,17 @@ from confluent_kafka import Consumer, Producer
 from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
-from capstone_utils.features.daily import DailyTable, read_daily
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable, read_daily
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.broker import start_broker
-from capstone_utils.ingestion.log import read_partition
-from capstone_utils.ingestion.simulator import transactions_of
-from capstone_utils.ingestion.stream import produce
-from capstone_utils.ingestion.topics import create_topics, end_offsets
-from capstone_utils.serving.garbage import freeze_what_stays
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.store import load_models
+from capstone_utils.ingestion.broker.broker import start_broker
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.streaming.partition_log import read_partition
+from capstone_utils.ingestion.streaming.producer import produce
+from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
+from capstone_utils.serving.gc_pauses import freeze_heap
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.store import load_models
 from capstone_utils.serving.worker.audit import audit
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -82,7 +82,7 @@ def process(command: list[str], settings: Settings) -> Iterator[None]:
 
 def worker(settings: Settings) -> contextlib.AbstractContextManager[None]:
     """The worker that `settings.kafka_client` names."""
-    return process([sys.executable, "-m", "capstone_utils.serving.worker.process"], settings)
+    return process([sys.executable, "-m", "capstone_utils.serving.worker.main"], settings)
 
 
 def throughput(settings: Settings, payments: list[Transaction], command: list[str] | None = None) -> float:
@@ -167,7 +167,7 @@ def latency(settings: Settings, payments: list[Transaction]) -> np.ndarray:
 
 def features_only(payments: list[Transaction], daily: Mapping[str, DailyTable]) -> float:
     """Payments a second whose features one core makes, with nothing around: what bounds any worker of this kind."""
-    freeze_what_stays()
+    freeze_heap()
     online = OnlineFeatures(SPEC, daily)
     began = time.perf_counter()
     for payment in payments:
@@ -178,13 +178,13 @@ def features_only(payments: list[Transaction], daily: Mapping[str, DailyTable]) 
 def measure(base: Settings, seconds: int) -> dict[str, float]:
     """The figures by name."""
     models, daily = load_models(base.model_dir), read_daily(base.daily_tables)
-    judges = {models.version: Judge(models)}
+    classifiers = {models.version: Classifier(models)}
     history = course_stream().transactions
     backlog = list(transactions_of(history.head(BACKLOGS["kafka-python"])))
     found = {"features_tps": median(features_only(backlog, daily) for _ in range(3))}
 
     def check(settings: Settings) -> None:
-        report = audit(settings, judges, daily)
+        report = audit(settings, classifiers, daily)
         if not report.sound:
             raise RuntimeError(str(report))
 

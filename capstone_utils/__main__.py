@@ -46,8 +46,6 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     source = report.add_mutually_exclusive_group()
     source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")
     source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
-    slug = add("slug", "say everywhere under which OWNER/NAME this repository is found")
-    slug.add_argument("slug", metavar="OWNER/NAME")
     notebooks = add("notebooks", "keep the committed notebooks up to date")
     notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
     return parser.parse_args(arguments)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from capstone_utils.ingestion.java import JavaNotFound, find_java
+from capstone_utils.ingestion.broker.java import JavaNotFound, find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED_GB = 5.0  # half of it for .venv, the rest for what pip keeps, Kafka's jars and the data of a run

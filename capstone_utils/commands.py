@@ -9,24 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from capstone_utils.course.checks import run_checks
-from capstone_utils.course.refresh import refresh_notebooks
-from capstone_utils.course.report import ReportError, fill_documents, keep_results, stale_documents
-from capstone_utils.course.runner import run_course
-from capstone_utils.course.slug import SlugError, rewrite
-from capstone_utils.ingestion.broker import BrokerError, start_broker
-from capstone_utils.ingestion.clients import NoBroker
-from capstone_utils.ingestion.dead_letter_replay import AnotherReplay, replay, waiting_letters
-from capstone_utils.ingestion.java import JavaNotFound
-from capstone_utils.ingestion.log import SilentLog
-from capstone_utils.ingestion.maven import JarError
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.topics import TopicError, create_topics
-from capstone_utils.monitoring.binary import PrometheusNotFound
-from capstone_utils.monitoring.client import PrometheusError
-from capstone_utils.monitoring.prometheus import start_prometheus
-from capstone_utils.serving.service import main as serve
-from capstone_utils.serving.worker.process import main as work
+from capstone_utils.course.authoring.checks import run_checks
+from capstone_utils.course.authoring.refresh import refresh_notebooks
+from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
+from capstone_utils.course.authoring.runner import run_course
+from capstone_utils.ingestion.broker.broker import BrokerError, start_broker
+from capstone_utils.ingestion.broker.java import JavaNotFound
+from capstone_utils.ingestion.broker.maven import JarError
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+from capstone_utils.ingestion.streaming.clients import NoBroker
+from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, replay, waiting_letters
+from capstone_utils.ingestion.streaming.partition_log import SilentLog
+from capstone_utils.ingestion.streaming.topics import TopicError, create_topics
+from capstone_utils.monitoring.prometheus.binary import PrometheusNotFound
+from capstone_utils.monitoring.prometheus.client import PrometheusError
+from capstone_utils.monitoring.prometheus.server import start_prometheus
+from capstone_utils.serving.service.main import main as serve
+from capstone_utils.serving.worker.main import main as work
 from capstone_utils.settings import ROOT, InvalidSetting, Settings
 
 # What a user can mend: its message says how, and a traceback would only hide it.
@@ -42,7 +41,6 @@ EXPECTED = (
     PrometheusNotFound,
     ReportError,
     SilentLog,
-    SlugError,
     TopicError,
     ValueError,
 )
@@ -132,12 +130,6 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _slug(options: argparse.Namespace) -> int:
-    for path in rewrite(options.slug):
-        print(path.relative_to(ROOT))
-    return 0
-
-
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": lambda _: run_course(),
     "test": lambda _: run_checks(),
@@ -148,6 +140,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dead-letters": _dead_letters,
     "simulate": _simulate,
     "report": _report,
-    "slug": _slug,
     "notebooks": lambda _: refresh_notebooks(),
 }

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from capstone_utils.ingestion.broker import Broker, start_broker
-from capstone_utils.ingestion.topics import create_topics
+from capstone_utils.ingestion.broker.broker import Broker, start_broker
+from capstone_utils.ingestion.streaming.topics import create_topics
 from capstone_utils.settings import Settings
 
 # A shell's background job ignores Ctrl-C, and so would every child that a test interrupts.

@@ -13,7 +13,7 @@ import pytest
 
 from capstone_utils import bootstrap
 from capstone_utils.bootstrap import SetupError, ensure_environment
-from capstone_utils.ingestion.java import JavaNotFound
+from capstone_utils.ingestion.broker.java import JavaNotFound
 
 PINS = "tiny==1.0\ntiny-dev==1.0\njdk4py==25.0\n"
 NOWHERE = "http://127.0.0.1:9/simple"  # refuses at once

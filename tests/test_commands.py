@@ -48,7 +48,6 @@ def test_simulate_writes_a_stream_its_labels_and_the_truth(tmp_path, capsys):
     ("arguments", "sentence"),
     [
         (["simulate", "x", "--days", "0"], "days=0 is not a whole number from 1"),
-        (["slug", "no-owner"], "no-owner is not OWNER/NAME"),
         (["report", "--from", "nowhere.json"], "it is not the result of a whole run"),
     ],
 )

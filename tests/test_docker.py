@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capstone_utils.ingestion.broker import LOCK
-from capstone_utils.ingestion.java import find_java
-from capstone_utils.ingestion.maven import fetch_jars
-from capstone_utils.serving.app import create_app
-from capstone_utils.serving.metrics import ServiceMetrics
+from capstone_utils.ingestion.broker.broker import LOCK
+from capstone_utils.ingestion.broker.java import find_java
+from capstone_utils.ingestion.broker.maven import fetch_jars
+from capstone_utils.serving.service.app import create_app
+from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.settings import ROOT, Settings
 
 DOCKER = ROOT / "docker"

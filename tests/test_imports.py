@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,32 @@ import pytest
 from capstone_utils.settings import ROOT
 
 PACKAGE = "capstone_utils"
-FLOORS = [{"transaction", "settings", "process"}]
-FLOORS += [{"ingestion"}, {"features"}, {"serving"}, {"monitoring"}, {"course"}, {"__main__", "bootstrap", "commands"}]
+# From the ground up. A folder's name stands for all that it holds, unless a line names a part of it: the longest fits.
+FLOORS = [
+    {"errors", "transaction", "settings", "process", "files", "servers"},
+    {"ingestion"},
+    {"features"},
+    {"serving", "serving.model"},
+    {"serving.training"},
+    {"serving.evaluation"},
+    {"serving.score", "serving.snapshot_file", "serving.gc_pauses"},
+    {"serving.service", "serving.worker"},
+    {"monitoring"},
+    {"course"},
+    {"__main__", "bootstrap", "commands"},
+]
+MAX_ROOMS = 9  # modules side by side in a folder
 # They run before anything is installed, or alone beside a server.
-STANDARD_ONLY = {"__main__", "bootstrap", "process", "ingestion", "ingestion.java"}
+STANDARD_ONLY = {
+    "__main__",
+    "bootstrap",
+    "errors",
+    "files",
+    "process",
+    "ingestion",
+    "ingestion.broker",
+    "ingestion.broker.java",
+}
 
 
 def problems(root: Path) -> list[str]:
@@ -24,6 +47,7 @@ def problems(root: Path) -> list[str]:
     }
     modules.pop("")  # the package itself has a version and no imports
     found = [f"{module} stands on no floor" for module in modules if _floor(module) is None]
+    found += [f"{folder} shows {number} rooms" for folder, number in _rooms(root).items() if number > MAX_ROOMS]
     graph: dict[str, set[str]] = {}
     for module, tree in modules.items():
         graph[module] = set()
@@ -49,13 +73,25 @@ def problems(root: Path) -> list[str]:
     return found
 
 
+def _rooms(root: Path) -> Counter[str]:
+    """Modules side by side, by folder."""
+    return Counter(
+        str(path.parent.relative_to(root)) for path in (root / PACKAGE).rglob("*.py") if path.name != "__init__.py"
+    )
+
+
 def _name(path: Path) -> str:
     return ".".join(path.with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
 def _floor(module: str) -> int | None:
-    room = module.split(".")[0]
-    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), None)
+    """The number of the module's floor: that of the longest name in FLOORS which the module is, or is inside of."""
+    while module:
+        for number, rooms in enumerate(FLOORS):
+            if module in rooms:
+                return number
+        module = module.rpartition(".")[0]
+    return None
 
 
 def _imported(module: str, nodes: Iterator[ast.AST]) -> Iterator[str]:
@@ -91,11 +127,16 @@ SOUND = {
     "__init__.py": "",
     "settings.py": "import os",
     "ingestion/__init__.py": "",
-    "ingestion/java.py": "import re",
-    "ingestion/broker.py": "import kafka\nfrom capstone_utils import settings",
+    "ingestion/broker/__init__.py": "",
+    "ingestion/broker/java.py": "import re",
+    "ingestion/broker/broker.py": "import kafka\nfrom capstone_utils import settings",
     "features/__init__.py": "",
-    "features/online.py": "from capstone_utils.ingestion.broker import Broker",
-    "bootstrap.py": "from capstone_utils.ingestion.java import f\ndef g():\n    from capstone_utils import commands",
+    "serving/score.py": "",
+    "serving/training/train.py": "from capstone_utils.transaction import Transaction",
+    "transaction.py": "",
+    "features/online.py": "from capstone_utils.ingestion.broker.broker import Broker",
+    "bootstrap.py": "from capstone_utils.ingestion.broker.java import f\n"
+    "def g():\n    from capstone_utils import commands",
     "commands.py": "import numpy\nfrom capstone_utils.features.online import State",
 }
 
@@ -106,11 +147,15 @@ SOUND = {
         ("settings.py", "import os", None),
         ("features/spec.py", "from capstone_utils.features import online", None),
         ("transaction.py", "from capstone_utils.features import online", "transaction imports features.online, which"),
-        ("ingestion/java.py", "def f():\n    import capstone_utils.features.online", "ingestion.java imports features"),
         (
-            "ingestion/java.py",
-            "from capstone_utils.ingestion import broker",
-            "ingestion.java imports capstone_utils.in",
+            "ingestion/broker/java.py",
+            "def f():\n    import capstone_utils.features.online",
+            "ingestion.broker.java imports features",
+        ),
+        (
+            "ingestion/broker/java.py",
+            "from capstone_utils.ingestion.broker import broker",
+            "ingestion.broker.java imports capstone_utils.in",
         ),
         ("ingestion/labels.py", "from capstone_utils.commands import run", "ingestion.labels imports commands, which"),
         ("bootstrap.py", "import yaml", "bootstrap imports yaml, which is neither Python's own"),
@@ -118,12 +163,23 @@ SOUND = {
         ("bootstrap.py", "from capstone_utils import commands", "bootstrap imports capstone_utils.commands, which"),
         ("ingestion/__init__.py", "import kafka", "ingestion imports kafka, which is neither"),
         ("helpers.py", "", "helpers stands on no floor"),
+        (
+            "serving/model/trees.py",
+            "from capstone_utils.serving import score",
+            "serving.model.trees imports serving.sc",
+        ),
+        ("serving/worker/main.py", "from capstone_utils.serving.training import train", None),
     ],
 )
 def test_the_check_finds_a_planted_fault_and_only_that(tmp_path, path, source, problem):
     _write(tmp_path, SOUND | {path: source})
     found = problems(tmp_path)
     assert [sentence[: len(problem or "")] for sentence in found] == ([problem] if problem else [])
+
+
+def test_the_check_counts_the_rooms_of_a_folder(tmp_path):
+    _write(tmp_path, SOUND | {f"features/room{number}.py": "" for number in range(MAX_ROOMS)})
+    assert problems(tmp_path) == [f"{PACKAGE}/features shows {MAX_ROOMS + 1} rooms"]
 
 
 def test_the_check_finds_a_circle_also_when_one_arrow_is_inside_a_function(tmp_path):

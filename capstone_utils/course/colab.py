@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from capstone_utils.ingestion.java import JavaNotFound, find_java, java_version
+from capstone_utils.ingestion.broker.java import JavaNotFound, find_java, java_version
 from capstone_utils.settings import ROOT
 
 SHOWN = ("kafka-python", "numpy", "pandas", "xgboost", "fastapi", "prometheus-client")
@@ -27,9 +27,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-SLUG = "{slug}"
+SLUG = "OWNER/streaming-fraud-detection"
 if "google.colab" in sys.modules and not Path("course").exists():
-    url = f"https://github.com/{{SLUG}}"
+    url = f"https://github.com/{SLUG}"
     subprocess.run(["git", "clone", "-q", "--depth=1", url, "course"], check=True)
 places = [Path("course"), Path.cwd(), *Path.cwd().parents]
 sys.path.insert(0, str(next(p for p in places if (p / "capstone_utils").is_dir()).resolve()))

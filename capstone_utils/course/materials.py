@@ -8,17 +8,19 @@ from functools import cache
 
 import pandas as pd
 
-from capstone_utils.features.daily import daily_tables, write_daily
+from capstone_utils.features.daily_tables import daily_tables, write_daily
 from capstone_utils.features.enriched import enrich, read_enriched, write_enriched
-from capstone_utils.features.offline import offline_features
+from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.broker import Broker
-from capstone_utils.ingestion.simulator import Simulation, SimulatorConfig, simulate, transactions_of
-from capstone_utils.ingestion.stream import TransactionReader, produce
-from capstone_utils.ingestion.topics import TopicError, end_offsets, recreate_topic
-from capstone_utils.serving.splits import split_by_time
-from capstone_utils.serving.store import InvalidModel, Models, load_models, save_models
-from capstone_utils.serving.training import train_models
+from capstone_utils.ingestion.broker.broker import Broker
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorConfig, simulate
+from capstone_utils.ingestion.streaming.producer import produce
+from capstone_utils.ingestion.streaming.reader import TransactionReader
+from capstone_utils.ingestion.streaming.topics import TopicError, end_offsets, recreate_topic
+from capstone_utils.serving.model.store import InvalidModel, Models, load_models, save_models
+from capstone_utils.serving.training.splits import split_by_time
+from capstone_utils.serving.training.train import train_models
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
 

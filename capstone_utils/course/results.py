@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import operator
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from capstone_utils.files import write_text
 from capstone_utils.settings import Settings
 
 COMPARISONS = {
@@ -117,7 +116,7 @@ def record(name: str, value: float, unit: str = "") -> None:
         unit = METRICS[name].unit
     figures = load(results_path()) | {name: Figure(value, unit)}
     content = {name: {"value": figure.value, "unit": figure.unit} for name, figure in sorted(figures.items())}
-    write_atomically(results_path(), json.dumps(content, indent=2) + "\n")
+    write_text(results_path(), json.dumps(content, indent=2) + "\n")
 
 
 def load(path: Path) -> dict[str, Figure]:
@@ -137,14 +136,3 @@ def success_rows(figures: Mapping[str, Figure]) -> list[tuple[str, str, str, str
         measured = figure.text if figure is not None else "not measured"
         rows.append((metric.title, metric.goal_text, measured, "met" if met else "not met"))
     return rows
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader finds the old content or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    Path(name).chmod(mode)
-    Path(name).replace(path)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.daily import daily_tables
-from capstone_utils.features.offline import offline_features
+from capstone_utils.features.daily_tables import daily_tables
+from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec
+from capstone_utils.files import replaced
 from capstone_utils.ingestion.labels import labels_known_by
 from capstone_utils.transaction import Transaction
 
@@ -51,10 +52,8 @@ def enriched_history(transactions: pd.DataFrame, labels: pd.DataFrame, spec: Fea
 
 def write_enriched(frame: pd.DataFrame, path: Path) -> None:
     """Write the CSV file whole or not at all; every float is written so that it reads back bit for bit."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    frame.to_csv(partial, index=False)
-    partial.replace(path)
+    with replaced(path) as partial:
+        frame.to_csv(partial, index=False)
 
 
 def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:

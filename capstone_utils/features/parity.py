@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.offline import offline_features
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable
+from capstone_utils.features.offline.offline import offline_features
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.plan import key_plan
 from capstone_utils.features.spec import Feature, State, Window
-from capstone_utils.ingestion.simulator import transactions_of
+from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.transaction import Transaction
 
 LASTING = ("amount_ratio", "first_seen")  # kinds of features that need a user's whole history

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.stats import ks_2samp
-
-from capstone_utils.monitoring.panel import COLORS, GRID, INK, MUTED
 
 BINS = 10
 # Below 500 rows chance alone moves the index: with n and m rows in b bins it is about (b - 1) * (1/n + 1/m) when
@@ -18,20 +13,15 @@ BINS = 10
 ROWS_NEEDED = 500
 # A convention of credit scoring, not a test: N. Siddiqi, Credit Risk Scorecards, Wiley 2006.
 SHIFTED, DRIFTED = 0.1, 0.25
-VERDICTS = {
-    "stable": COLORS["semi-dark-green"],
-    "shifted": COLORS["semi-dark-orange"],
-    "drifted": COLORS["semi-dark-red"],
-}
 MISSING = "missing"
 
 
 def drift_report(reference: pd.DataFrame, recent: pd.DataFrame) -> pd.DataFrame:
-    """One row a column of `reference`, most drifted first: feature, psi, ks, p, verdict.
+    """One row a column of `reference`, most drifted first: feature, psi, ks, p, status.
 
     `psi` is the population stability index over the tenths of the reference; `ks` the largest gap between the two
     distribution functions, of what is not missing, and `p` how often chance alone makes such a gap (tiny for any
-    difference once rows are many: judge by the sizes). `verdict` is "stable" (psi below 0.1), "shifted" or "drifted"
+    difference once rows are many: go by the sizes). `status` is "stable" (psi below 0.1), "shifted" or "drifted"
     (0.25 and more).
 
     Args:
@@ -48,9 +38,9 @@ def drift_report(reference: pd.DataFrame, recent: pd.DataFrame) -> pd.DataFrame:
     for feature in reference.columns:
         before, now = _numbers("reference", reference, feature), _numbers("recent", recent, feature)
         psi = population_stability_index(before, now)
-        verdict = "stable" if psi < SHIFTED else "shifted" if psi < DRIFTED else "drifted"
-        rows.append((feature, psi, *_kolmogorov_smirnov(before, now), verdict))
-    report = pd.DataFrame(rows, columns=["feature", "psi", "ks", "p", "verdict"])
+        status = "stable" if psi < SHIFTED else "shifted" if psi < DRIFTED else "drifted"
+        rows.append((feature, psi, *_kolmogorov_smirnov(before, now), status))
+    report = pd.DataFrame(rows, columns=["feature", "psi", "ks", "p", "status"])
     return report.sort_values("psi", ascending=False, ignore_index=True)
 
 
@@ -87,24 +77,6 @@ def bin_counts(reference: np.ndarray, recent: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(columns, index=names)
 
 
-def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFrame, most: int = 6) -> Figure:
-    """The index of every feature beside its limits, and the `most` drifted ones bin by bin."""
-    shown = report.head(most)
-    figure = plt.figure(figsize=(13, max(3.2, 0.27 * len(report) + 1.2)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 2))
-    _draw_indices(left.subplots(), report)
-    columns = min(len(shown), 3)
-    grid = right.subplots(-(-len(shown) // columns), columns, squeeze=False).flat
-    for (_, row), axes in zip(shown.iterrows(), grid, strict=False):  # rows first: where they end, no axes is taken
-        before, now = reference[row["feature"]].to_numpy(float), recent[row["feature"]].to_numpy(float)
-        _draw_bins(axes, bin_counts(before, now), f"{row['feature']}: {row['psi']:.2f}", VERDICTS[row["verdict"]])
-    for axes in list(grid):
-        axes.axis("off")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, COLORS["semi-dark-blue"])]
-    right.legend(handles, ["reference", "recent"], ncols=2, loc="outside lower right", frameon=False)
-    return figure
-
-
 def _numbers(name: str, frame: pd.DataFrame, feature: str) -> np.ndarray:
     if feature not in frame.columns:
         raise ValueError(f"{name} lacks the column {feature!r}; it has {', '.join(map(str, frame.columns))}")
@@ -119,36 +91,3 @@ def _kolmogorov_smirnov(reference: np.ndarray, recent: np.ndarray) -> tuple[floa
         return float("nan"), float("nan")
     result = ks_2samp(*known, method="asymp")
     return float(result.statistic), float(result.pvalue)
-
-
-def _draw_indices(axes: Axes, report: pd.DataFrame) -> None:
-    colors = [VERDICTS[verdict] for verdict in report["verdict"]]
-    axes.barh(report["feature"], report["psi"], color=colors, height=0.7)
-    axes.invert_yaxis()
-    for limit, verdict, side in ((SHIFTED, "shifted", "right"), (DRIFTED, "drifted", "left")):
-        color, top = VERDICTS[verdict], axes.get_xaxis_transform()
-        axes.axvline(limit, color=color, linestyle=(0, (5, 3)), linewidth=1.3)
-        axes.text(limit, 1.0, verdict, transform=top, ha=side, fontsize=8, color=color)
-    axes.set_xlim(0, max(1.1 * report["psi"].max(), 1.4 * DRIFTED))
-    axes.set_xlabel("population stability index")
-    axes.tick_params(labelsize=8.5, length=0)
-    axes.grid(axis="x", color=GRID)
-    axes.grid(visible=False, axis="y")
-    axes.set_axisbelow(True)
-    axes.set_frame_on(False)
-
-
-def _draw_bins(axes: Axes, counts: pd.DataFrame, title: str, color: str) -> None:
-    seen = counts[counts.sum(axis=1) > 0]
-    shares = 100 * seen / seen.sum()
-    places = np.arange(len(shares))
-    axes.bar(places - 0.2, shares["reference"], width=0.4, color=MUTED)
-    axes.bar(places + 0.2, shares["recent"], width=0.4, color=COLORS["semi-dark-blue"])
-    axes.set_title(title, loc="left", fontsize=9.5, weight="bold", color=color)
-    axes.set_xticks(places, list(shares.index), rotation=60, ha="right", rotation_mode="anchor", fontsize=7, color=INK)
-    axes.set_ylabel("% of payments", fontsize=8)
-    axes.tick_params(labelsize=7.5, length=0)
-    axes.grid(visible=False, axis="x")
-    axes.grid(axis="y", color=GRID)
-    axes.set_axisbelow(True)
-    axes.set_frame_on(False)

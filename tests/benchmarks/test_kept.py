@@ -8,7 +8,7 @@ import pytest
 from benchmarks.handbook_models import Best, Reached
 from benchmarks.model import LEFT_OUT, summary
 from capstone_utils.course.results import load
-from capstone_utils.serving.left_out import LeftOut
+from capstone_utils.serving.evaluation.leave_scenario_out import LeftOut
 from capstone_utils.settings import ROOT
 
 

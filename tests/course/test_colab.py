@@ -13,9 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from capstone_utils.course import colab
-from capstone_utils.course.runner import notebooks
-from capstone_utils.course.slug import SLUG
-from capstone_utils.ingestion.java import JavaNotFound, find_java
+from capstone_utils.course.authoring.runner import notebooks
+from capstone_utils.ingestion.broker.java import JavaNotFound, find_java
 from capstone_utils.settings import ROOT
 
 FREEZES = Path(__file__).with_name("colab")
@@ -53,7 +52,7 @@ def target(tmp_path, monkeypatch):
 def test_every_notebook_begins_with_the_same_cell(path):
     cells = nbformat.read(path, as_version=4).cells
     first = next(cell.source for cell in cells if cell.cell_type == "code")
-    assert f"{first}\n" == colab.FIRST_CELL.format(slug=SLUG)
+    assert f"{first}\n" == colab.FIRST_CELL
 
 
 def test_where_everything_is_there_nothing_is_installed_and_one_line_says_what_was_found(monkeypatch, capsys):

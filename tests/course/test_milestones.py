@@ -2,8 +2,8 @@
 
 import pytest
 
+from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.course.milestones import MET, MILESTONES, UNMET, Milestones
-from capstone_utils.course.runner import notebooks
 
 
 def test_what_was_not_checked_or_did_not_hold_is_unmet():

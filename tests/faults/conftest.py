@@ -9,17 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from capstone_utils.features.daily import daily_tables, write_daily
-from capstone_utils.features.offline import offline_features
+from capstone_utils.features.daily_tables import daily_tables, write_daily
+from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
-from capstone_utils.ingestion.arrivals import arrive
-from capstone_utils.ingestion.broker import Broker, broker_dir
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
-from capstone_utils.serving.store import Models, save_models
+from capstone_utils.ingestion.broker.broker import Broker, broker_dir
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.simulation.arrivals import arrive
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+from capstone_utils.serving.model.store import Models, save_models
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
 from tests.faults.house import House
-from tests.serving.conftest import detective
+from tests.serving.small_model import small_model
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     daily = daily_tables(past.transactions, past.labels)
     features = offline_features(past.transactions, SPEC, daily)
     fraud = (past.truth["scenario"] != "legitimate").to_numpy(float)
-    found = [detective(features, fraud, names) for names in (SPEC.names, BRIEF_FEATURES)]
+    found = [small_model(features, fraud, names) for names in (SPEC.names, BRIEF_FEATURES)]
     save_models(Models(*found), settings.model_dir)
     write_daily(daily, settings.daily_tables)
     return settings.work_dir

@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.worker import process, worker
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.worker import main, worker
 from capstone_utils.settings import Settings
 
 
@@ -39,9 +39,9 @@ class After:
 
 def open_client(settings, moved):
     step, number = sys.argv[1], int(sys.argv[2])
-    client = process_open_client(settings, moved)
+    client = original_open_client(settings, moved)
     if step in ("features", "freeze"):
-        rule, left = Judge.rule, [number]
+        rule, left = Classifier.classify, [number]
 
         def dying(self, rows):
             left[0] -= 1
@@ -53,7 +53,7 @@ def open_client(settings, moved):
                 os.kill(os.getpid(), signal.SIGKILL)
             return rule(self, rows)
 
-        Judge.rule = dying
+        Classifier.classify = dying
     elif step in ("poll", "produce"):
         return After(client, step, number)
     else:
@@ -63,6 +63,6 @@ def open_client(settings, moved):
 
 
 if __name__ == "__main__":
-    process_open_client, process.open_client = process.open_client, open_client
+    original_open_client, main.open_client = main.open_client, open_client
     worker.BATCH_RECORDS = int(sys.argv[3]) if len(sys.argv) > 3 else 200
-    process.run_worker(Settings.from_environment(), threading.Event())
+    main.run_worker(Settings.from_environment(), threading.Event())

@@ -15,10 +15,10 @@ from pathlib import Path
 from confluent_kafka import Producer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from capstone_utils.features.daily import read_daily
-from capstone_utils.ingestion.topics import create_topics, end_offsets
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.store import load_models
+from capstone_utils.features.daily_tables import read_daily
+from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.store import load_models
 from capstone_utils.serving.worker.audit import Audit, audit
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -57,7 +57,9 @@ class House:
             api_port=0,
             metrics_port=0,
         )
-        self.judges = {judge.version: judge for judge in [Judge(load_models(self.settings.model_dir))]}
+        self.classifiers = {
+            classifier.version: classifier for classifier in [Classifier(load_models(self.settings.model_dir))]
+        }
         self.log = state_dir / "workers.log"
         create_topics(base.bootstrap_servers, {self.settings.transactions_topic: partitions})
 
@@ -97,7 +99,7 @@ class House:
         command = (
             [sys.executable, str(DYING), *dying]
             if dying
-            else [sys.executable, "-m", "capstone_utils.serving.worker.process"]
+            else [sys.executable, "-m", "capstone_utils.serving.worker.main"]
         )
         environment = os.environ | {"PYTHONPATH": str(ROOT)} | (settings or self.settings).to_environment()
         with self.log.open("ab") as log:
@@ -152,4 +154,4 @@ class House:
 
     def audit(self) -> Audit:
         """What the audit says now."""
-        return audit(self.settings, self.judges, read_daily(self.settings.daily_tables))
+        return audit(self.settings, self.classifiers, read_daily(self.settings.daily_tables))

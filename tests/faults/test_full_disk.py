@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from capstone_utils import bootstrap
-from capstone_utils.ingestion import maven
-from capstone_utils.ingestion.broker import LOCK, start_broker
-from capstone_utils.ingestion.maven import JarError, fetch_jars
-from capstone_utils.ingestion.storage import BrokerError
+from capstone_utils.ingestion.broker import maven
+from capstone_utils.ingestion.broker.broker import LOCK, start_broker
+from capstone_utils.ingestion.broker.data_directory import BrokerError
+from capstone_utils.ingestion.broker.maven import JarError, fetch_jars
 
 
 def test_a_broker_on_a_full_disk_says_what_it_needs(fresh, tiny_disk):

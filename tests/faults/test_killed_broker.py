@@ -8,17 +8,19 @@ import sys
 import pytest
 from kafka.errors import KafkaError
 
-from capstone_utils.ingestion import clients, stream
-from capstone_utils.ingestion.broker import broker_dir, start_broker
-from capstone_utils.ingestion.stream import DeliveryFailed, TransactionReader, consume, produce
-from capstone_utils.ingestion.topics import create_topics, end_offsets
+from capstone_utils.ingestion.broker.broker import broker_dir, start_broker
+from capstone_utils.ingestion.streaming import clients
+from capstone_utils.ingestion.streaming import reader as reader_module
+from capstone_utils.ingestion.streaming.producer import DeliveryFailed, produce
+from capstone_utils.ingestion.streaming.reader import TransactionReader, consume
+from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.transaction import Transaction
 
 TOPIC = "transactions"
 OWNER = """\
 import sys, time
 from pathlib import Path
-from capstone_utils.ingestion.broker import start_broker
+from capstone_utils.ingestion.broker.broker import start_broker
 from capstone_utils.settings import Settings
 broker = start_broker(Settings(kafka_port=0, work_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv[2])))
 print("ready", flush=True)
@@ -78,7 +80,7 @@ def test_killed_while_producing_the_failed_are_counted_and_the_data_is_there_aft
 def test_killed_while_consuming_the_reader_ends_and_its_group_reads_everything_after_a_restart(
     fresh, broker_processes, monkeypatch
 ):
-    monkeypatch.setattr(stream, "COORDINATOR_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr(reader_module, "COORDINATOR_TIMEOUT_MS", 2_000)
     with start_broker(fresh) as broker:
         create_topics(broker.bootstrap_servers, {TOPIC: 4})
         produce(broker.bootstrap_servers, TOPIC, payments(100))

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from capstone_utils.ingestion.clients import open_admin
-from capstone_utils.ingestion.log import read_partition
+from capstone_utils.ingestion.streaming.clients import open_admin
+from capstone_utils.ingestion.streaming.partition_log import read_partition
 from tests.faults.house import POISON, STEPS
 
 CLIENTS = ("kafka-python", "confluent")

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from capstone_utils.ingestion.broker import start_broker
+from capstone_utils.ingestion.broker.broker import start_broker
 from tests.faults.house import House
 
 CLIENTS = ("kafka-python", "confluent")

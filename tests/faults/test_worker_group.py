@@ -11,10 +11,10 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import NewPartitions
 
-from capstone_utils.ingestion.clients import NoBroker, open_admin
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.store import MANIFEST, InvalidModel, load_models, save_models
-from capstone_utils.serving.worker.process import run_worker
+from capstone_utils.ingestion.streaming.clients import NoBroker, open_admin
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.store import MANIFEST, InvalidModel, load_models, save_models
+from capstone_utils.serving.worker.main import run_worker
 from capstone_utils.settings import InvalidSetting, Settings
 
 CLIENTS = ("kafka-python", "confluent")
@@ -126,7 +126,7 @@ def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals,
         sending.join()
         house.wait_until_done()
         manifest.write_text(good)
-    second = Judge(load_models(settings.model_dir))
-    house.judges[second.version] = second
+    second = Classifier(load_models(settings.model_dir))
+    house.classifiers[second.version] = second
     found = house.audit()
     assert found.sound, found

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spec import SECOND_US, Daily, Feature, FeatureSpec, State, Window
 from capstone_utils.ingestion.places import distance_km
 from capstone_utils.transaction import Transaction

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from capstone_utils.features.daily import DailyTable
+from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spec import DAY_US, SECOND_US, SPEC, Daily, FeatureSpec, State, Window
 from capstone_utils.transaction import Transaction
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.features.daily import daily_tables
+from capstone_utils.features.daily_tables import daily_tables
 from capstone_utils.features.enriched import (
     InvalidEnrichedFile,
     enrich,
@@ -12,10 +12,11 @@ from capstone_utils.features.enriched import (
     transactions_in,
     write_enriched,
 )
-from capstone_utils.features.offline import offline_features
+from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
-from capstone_utils.ingestion.simulator import SimulatorConfig, simulate, transactions_of
+from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capstone_utils.features.offline import offline_features
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.offline.offline import offline_features
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import BRIEF, SECOND_US, SPEC, FeatureSpec, Window
 from capstone_utils.transaction import Transaction
 from tests.features.naive import Naive

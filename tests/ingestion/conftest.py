@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from capstone_utils.ingestion.merchants import SITES
-from capstone_utils.ingestion.simulator import Simulation, SimulatorConfig, simulate
+from capstone_utils.ingestion.simulation.merchants import SITES
+from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorConfig, simulate
 
 DATA_CARD = Path(__file__).parents[2] / "docs" / "data_card.md"
 CASE_GAP_SECONDS = 4 * 3600  # no case but the compromised merchant's pauses for so long

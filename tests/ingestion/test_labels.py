@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.ingestion.labels import DAY_US, LABEL_DELAY_DAYS, LabelNoise, labels_known_by, report
+from capstone_utils.ingestion.labels import DAY_US, LABEL_DELAY_DAYS, labels_known_by
+from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, report
 
 N = 400_000
 

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from capstone_utils.monitoring.alerts import ALERTS, faster
-from capstone_utils.monitoring.prometheus import Prometheus, start_prometheus
-from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
+from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
+from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
+from capstone_utils.serving.service.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
 
 JOB = "fastapi_metrics"

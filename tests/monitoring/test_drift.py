@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.monitoring.drift import bin_counts, draw_drift, drift_report, population_stability_index
+from capstone_utils.course.figures.drift import draw_drift
+from capstone_utils.monitoring.drift import bin_counts, drift_report, population_stability_index
 
 RNG = np.random.default_rng(11)
 
@@ -47,7 +48,7 @@ def test_what_moved_is_drifted_and_comes_first():
     recent["note"] = "columns that the reference lacks are left alone"
     report = drift_report(reference, recent).set_index("feature")
     assert report.index[0] == "hour"
-    assert report["verdict"].to_dict() == {"hour": "drifted", "amount": "stable", "count": "stable"}
+    assert report["status"].to_dict() == {"hour": "drifted", "amount": "stable", "count": "stable"}
     # Lognormal means 3 and 4.5 lie 1.5 standard deviations apart: the largest gap is 2 * Phi(0.75) - 1.
     assert report.loc["hour", "ks"] == pytest.approx(0.5467, abs=0.02)
     assert report.loc["hour", "p"] < 1e-9 < 0.001 < report.loc["amount", "p"]
@@ -56,7 +57,7 @@ def test_what_moved_is_drifted_and_comes_first():
 def test_a_small_move_is_a_shift():
     reference, recent = pd.DataFrame({"amount": amounts(20_000)}), pd.DataFrame({"amount": amounts(20_000, mean=3.4)})
     report = drift_report(reference, recent)
-    assert report.loc[0, "verdict"] == "shifted"
+    assert report.loc[0, "status"] == "shifted"
     assert 0.1 <= report.loc[0, "psi"] < 0.25
 
 
@@ -64,21 +65,21 @@ def test_values_that_begin_to_be_missing_are_a_drift():
     reference, recent = pd.DataFrame({"speed": amounts(2_000)}), pd.DataFrame({"speed": amounts(2_000)})
     recent.loc[::4, "speed"] = np.nan
     report = drift_report(reference, recent)
-    assert report.loc[0, "verdict"] == "drifted"
+    assert report.loc[0, "status"] == "drifted"
     assert report.loc[0, "ks"] < 0.1, "what is not missing has not moved"
 
 
 def test_a_column_that_is_missing_throughout_has_no_distance():
     nothing = pd.DataFrame({"speed": np.full(600, np.nan)})
     report = drift_report(nothing, nothing)
-    assert report.loc[0, "verdict"] == "stable"
+    assert report.loc[0, "status"] == "stable"
     assert report[["ks", "p"]].isna().all(axis=None)
-    assert drift_report(nothing, pd.DataFrame({"speed": amounts(600)})).loc[0, "verdict"] == "drifted"
+    assert drift_report(nothing, pd.DataFrame({"speed": amounts(600)})).loc[0, "status"] == "drifted"
 
 
 def test_flags_and_nullable_integers_are_numbers():
     flags = pd.DataFrame({"known_device": [True, False] * 300, "count": pd.array([1, 2, None] * 200, dtype="Int64")})
-    assert set(drift_report(flags, flags)["verdict"]) == {"stable"}
+    assert set(drift_report(flags, flags)["status"]) == {"stable"}
 
 
 @pytest.mark.parametrize(

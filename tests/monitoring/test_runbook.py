@@ -8,9 +8,9 @@ import re
 import pytest
 import yaml
 
-from capstone_utils.monitoring.alerts import ALERTS
-from capstone_utils.monitoring.dashboards import DASHBOARD
-from capstone_utils.serving.metrics import ServiceMetrics
+from capstone_utils.monitoring.dashboards.render import DASHBOARD
+from capstone_utils.monitoring.prometheus.rules import ALERTS
+from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.settings import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

@@ -6,9 +6,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from capstone_utils.course.authoring.refresh import ANY_PATH
+from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.course.milestones import MILESTONES
-from capstone_utils.course.refresh import ANY_PATH
-from capstone_utils.course.runner import notebooks
 from capstone_utils.settings import ROOT
 
 CHECKED = "nbval-check-output"

@@ -1,22 +1,20 @@
-"""A small stream and two small detectives trained on it, shared by the tests of floor 3."""
+"""A small stream and two small models trained on it, shared by the tests of floor 3."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
-import xgboost as xgb
 
-from capstone_utils.features.daily import DailyTable, daily_tables
+from capstone_utils.features.daily_tables import DailyTable, daily_tables
 from capstone_utils.features.enriched import enriched_history
-from capstone_utils.features.offline import offline_features
+from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
-from capstone_utils.ingestion.simulator import Simulation, SimulatorConfig, simulate
-from capstone_utils.serving.detective import Detective
-from capstone_utils.serving.scorer import Scorer
-from capstone_utils.serving.splits import Split, split_by_time
-from capstone_utils.serving.store import Models
-from capstone_utils.serving.training import train_models
+from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorConfig, simulate
+from capstone_utils.serving.model.store import Models
+from capstone_utils.serving.service.state.scorer import Scorer
+from capstone_utils.serving.training.splits import Split, split_by_time
+from capstone_utils.serving.training.train import train_models
+from tests.serving.small_model import small_model
 
 BRIEF = {  # the brief's own example
     "amount": 500.50,
@@ -41,21 +39,15 @@ def daily(stream: Simulation) -> dict[str, DailyTable]:
 
 @pytest.fixture(scope="session")
 def models(stream: Simulation, daily: dict[str, DailyTable]) -> Models:
-    """Detectives that have seen the whole stream: good enough to answer, not to be judged."""
+    """Models trained on the whole stream: good enough to answer, not to be evaluated."""
     features = offline_features(stream.transactions, SPEC, daily)
     fraud = (stream.truth["scenario"] != "legitimate").to_numpy(float)
-    return Models(score=detective(features, fraud, SPEC.names), predict=detective(features, fraud, BRIEF_FEATURES))
-
-
-def detective(features, fraud: np.ndarray, names: tuple[str, ...]) -> Detective:
-    """A booster of a few rounds on these features."""
-    data = xgb.DMatrix(features[list(names)], label=fraud, feature_names=list(names))
-    return Detective(xgb.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, data, 12), 0.3)
+    return Models(score=small_model(features, fraud, SPEC.names), predict=small_model(features, fraud, BRIEF_FEATURES))
 
 
 @pytest.fixture(scope="session")
 def world() -> Simulation:
-    """Nine weeks of a thousand customers: enough to train and to judge on."""
+    """Nine weeks of a thousand customers: enough to train and to test on."""
     return simulate(SimulatorConfig(seed=5, customers=1000, days=64))
 
 

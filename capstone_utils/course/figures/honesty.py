@@ -12,7 +12,7 @@ import xgboost as xgb
 from matplotlib.figure import Figure
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
-from capstone_utils.serving.left_out import LeftOut
+from capstone_utils.serving.evaluation.leave_scenario_out import LeftOut
 
 
 def draw_leak(f1: Mapping[str, float], goal: float = 0.9) -> Figure:

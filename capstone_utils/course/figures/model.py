@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
-from capstone_utils.serving.evaluation import COSTS, Costs, Judgement
-from capstone_utils.serving.splits import Split
+from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
+from capstone_utils.serving.training.splits import Split
 
 PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
@@ -49,16 +49,16 @@ def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
 
 
 def draw_precision_recall(
-    labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, judgement: Judgement
+    labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, evaluation: Evaluation
 ) -> Figure:
     """Precision against recall on the test weeks, one curve a model, and the working point of the chosen one."""
     figure, axes = plt.subplots(figsize=(9, 4.2))
     for name, values in scores.items():
         precision, recall, _ = precision_recall_curve(labels, values)
         axes.plot(recall, precision, linewidth=2.4 if name == chosen else 1.2, label=name)
-    axes.plot(judgement.recall, judgement.precision, "o", color="black", markersize=8)
-    note = f"threshold from validation\nF1 {judgement.f1:.3f}"
-    axes.annotate(note, (judgement.recall, judgement.precision), xytext=(-130, -50), textcoords="offset points")
+    axes.plot(evaluation.recall, evaluation.precision, "o", color="black", markersize=8)
+    note = f"threshold from validation\nF1 {evaluation.f1:.3f}"
+    axes.annotate(note, (evaluation.recall, evaluation.precision), xytext=(-130, -50), textcoords="offset points")
     axes.axhline(float(np.mean(labels)), color=MUTED, linestyle=":", label="share of fraud")
     axes.set(title="On weeks that came after", xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
     axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))

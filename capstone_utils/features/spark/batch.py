@@ -11,8 +11,8 @@ from pyspark.broadcast import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType
 
-from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import SPEC, FeatureSpec, InvalidSpec
 from capstone_utils.transaction import Transaction
 

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from capstone_utils.features.spec import SPEC, FeatureSpec
-from capstone_utils.ingestion.topics import end_offsets
+from capstone_utils.ingestion.streaming.topics import end_offsets
 from capstone_utils.transaction import Transaction
 
 SOURCE = ("source_partition", "source_offset")

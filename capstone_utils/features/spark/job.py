@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from capstone_utils.features.daily import DailyTable, read_daily
+from capstone_utils.features.daily_tables import DailyTable, read_daily
 from capstone_utils.features.spark.batch import batch_features
 from capstone_utils.features.spark.stream import StreamJob, start_stream
 

@@ -18,8 +18,8 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from capstone_utils.ingestion.java import OLDEST_VERSION, JavaNotFound, installed, java_version
-from capstone_utils.ingestion.maven import fetch_jars
+from capstone_utils.ingestion.broker.java import OLDEST_VERSION, JavaNotFound, installed, java_version
+from capstone_utils.ingestion.broker.maven import fetch_jars
 from capstone_utils.settings import ROOT
 
 LOCK = Path(__file__).with_name("spark.lock.tsv")

@@ -13,13 +13,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
-from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.online import OnlineFeatures
+from capstone_utils.features.daily_tables import DailyTable
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spark.batch import check_keys
 from capstone_utils.features.spark.enriched_topic import enriched_message
 from capstone_utils.features.spec import SPEC, FeatureSpec
-from capstone_utils.ingestion.dead_letters import MAX_BYTES, dead_letter_headers, ensure_dead_letter_topic
-from capstone_utils.ingestion.topics import TopicError, create_topics, describe_topic
+from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, dead_letter_headers, ensure_dead_letter_topic
+from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, describe_topic
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 

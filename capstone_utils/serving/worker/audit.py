@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from capstone_utils.features.daily import DailyTable
-from capstone_utils.features.offline import offline_features
+from capstone_utils.features.daily_tables import DailyTable
+from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.log import read_partition
-from capstone_utils.ingestion.topics import describe_topic
-from capstone_utils.serving.judge import Judge
-from capstone_utils.serving.worker.score import Score
+from capstone_utils.ingestion.streaming.partition_log import read_partition
+from capstone_utils.ingestion.streaming.topics import describe_topic
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.score import ScoreMessage
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
@@ -52,8 +52,8 @@ class Audit:
         )
 
 
-def audit(settings: Settings, judges: Mapping[str, Judge], daily: Mapping[str, DailyTable]) -> Audit:
-    """The topics `transactions`, `scores` and dead letters, compared; `judges` by the version that stands in scores.
+def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapping[str, DailyTable]) -> Audit:
+    """The topics `transactions`, `scores` and dead letters, compared; `classifiers` by model version.
 
     Each partition's payments are replayed offline as far as its log still reaches back.
     """
@@ -78,12 +78,12 @@ def audit(settings: Settings, judges: Mapping[str, Judge], daily: Mapping[str, D
         dead_letters=_dead_letters(settings),
         lost=[key for key in expected if not count[key]],
         twice=[key for key, number in count.items() if number > 1],
-        unequal=_unequal(scores, expected, judges),
+        unequal=_unequal(scores, expected, classifiers),
         foreign=[key for key in count if key not in expected],
     )
 
 
-def _key(of: Transaction | Score) -> Key:
+def _key(of: Transaction | ScoreMessage) -> Key:
     return of.user_id, of.transaction_id
 
 
@@ -97,11 +97,11 @@ def _payments(settings: Settings, partition: int) -> tuple[list[Transaction], in
     return payments, unreadable
 
 
-def _scores(settings: Settings) -> list[Score]:
+def _scores(settings: Settings) -> list[ScoreMessage]:
     topic = settings.scores_topic
     partitions = [state.partition for state in describe_topic(settings.bootstrap_servers, topic)]
     records = (record for each in partitions for record in read_partition(settings.bootstrap_servers, topic, each))
-    return [Score.from_json(record.value) for record in records]
+    return [ScoreMessage.from_json(record.value) for record in records]
 
 
 def _dead_letters(settings: Settings) -> int:
@@ -114,15 +114,17 @@ def _dead_letters(settings: Settings) -> int:
     return len(found)
 
 
-def _unequal(scores: list[Score], expected: Mapping[Key, tuple[float, ...]], judges: Mapping[str, Judge]) -> list[Key]:
-    """The payments whose features or ruling are not those of the replay, to the last bit."""
+def _unequal(
+    scores: list[ScoreMessage], expected: Mapping[Key, tuple[float, ...]], classifiers: Mapping[str, Classifier]
+) -> list[Key]:
+    """The payments whose features or verdict are not those of the replay, to the last bit."""
     unequal = []
-    for version, judge in judges.items():
+    for version, classifier in classifiers.items():
         ours = [score for score in scores if score.model_version == version and _key(score) in expected]
         rows = [expected[_key(score)] for score in ours]
-        for score, row, ruling in zip(ours, rows, judge.rule(rows), strict=True):
+        for score, row, verdict in zip(ours, rows, classifier.classify(rows), strict=True):
             made = tuple(math.nan if value is None else value for value in score.features)
-            same = repr(made) == repr(row) and repr(ruling.probability) == repr(score.fraud_probability)
-            if not same or ruling.fraud != (score.prediction == "Fraud"):
+            same = repr(made) == repr(row) and repr(verdict.probability) == repr(score.fraud_probability)
+            if not same or verdict.fraud != (score.prediction == "Fraud"):
                 unequal.append(_key(score))
-    return unequal + [_key(score) for score in scores if score.model_version not in judges]
+    return unequal + [_key(score) for score in scores if score.model_version not in classifiers]

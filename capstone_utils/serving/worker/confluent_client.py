@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from capstone_utils.ingestion.dead_letters import MAX_BYTES
+from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES
 from capstone_utils.serving.worker.client import TAKEN, Fenced, Headers, Lost, Moved, Output, Position, locate
 
 LOG = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from capstone_utils.ingestion.clients import Producer, RecordValue, was_fenced
-from capstone_utils.ingestion.dead_letters import MAX_BYTES
+from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
+from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES
 from capstone_utils.serving.worker.client import TAKEN, Fenced, Lost, Moved, Output, Position, Record, locate
 
 LOG = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from capstone_utils.features.spec import SPEC, Daily
-from capstone_utils.serving.judge import Ruling
-from capstone_utils.serving.reload import LOADED, REFUSED
+from capstone_utils.serving.model.classifier import Verdict
+from capstone_utils.serving.model.reload import LOADED, REFUSED
 from capstone_utils.transaction import FIELDS
 
 STAGES = ("queue", "parse", "features", "score", "produce", "commit", "snapshot")
@@ -77,14 +77,14 @@ class WorkerMetrics:
         """Count what one batch took in a stage."""
         self.stages.labels(name).observe(seconds)
 
-    def scores(self, features: np.ndarray, rulings: Sequence[Ruling]) -> None:
+    def scores(self, features: np.ndarray, verdicts: Sequence[Verdict]) -> None:
         """Count a batch's scores, and what was unusual about its features, shape (payments, features of the spec)."""
-        if not rulings:
+        if not verdicts:
             return
-        self.scored.inc(len(rulings))
-        by_fallback = sum(ruling.by_fallback for ruling in rulings)
+        self.scored.inc(len(verdicts))
+        by_fallback = sum(verdict.by_fallback for verdict in verdicts)
         self.frauds.labels("fallback").inc(by_fallback)
-        self.frauds.labels("model").inc(sum(ruling.fraud for ruling in rulings) - by_fallback)
+        self.frauds.labels("model").inc(sum(verdict.fraud for verdict in verdicts) - by_fallback)
         lateness = -features[:, SINCE_LAST]
         for name, bound in LATENESS.items():
             beyond = lateness > bound

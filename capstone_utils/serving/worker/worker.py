@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.dead_letters import dead_letter_headers
-from capstone_utils.serving.judge import Judge, Ruling
+from capstone_utils.ingestion.streaming.dead_letters import dead_letter_headers
+from capstone_utils.serving.model.classifier import Classifier, Verdict
+from capstone_utils.serving.score import SPEC_DIGITS, encode
 from capstone_utils.serving.worker.client import Client, Lost, Output, Record
 from capstone_utils.serving.worker.metrics import WorkerMetrics
-from capstone_utils.serving.worker.partition_state import PartitionStates
-from capstone_utils.serving.worker.score import SPEC_DIGITS, encode
+from capstone_utils.serving.worker.partition_states import PartitionStates
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
@@ -29,13 +29,13 @@ PAUSE_SECONDS = 1.0  # after a batch was lost
 
 
 class _Chunk(NamedTuple):
-    """Some of a batch's payments with their features and, once they are made, the rulings of one version."""
+    """Some of a batch's payments with their features and, once they are made, the verdicts of one version."""
 
     payments: Sequence[tuple[Record, Transaction]]
     values: Sequence[tuple[float, ...]]
     features: np.ndarray
     version: str
-    rulings: Future[list[Ruling]]
+    verdicts: Future[list[Verdict]]
 
 
 class _Stages:
@@ -53,23 +53,23 @@ class _Stages:
 
 
 class Worker:
-    """One worker; `judge` may be replaced while it runs, and decides from the next batch on."""
+    """One worker; `classifier` may be replaced while it runs, and decides from the next batch on."""
 
     def __init__(
         self,
         settings: Settings,
-        judge: Judge,
+        classifier: Classifier,
         states: PartitionStates,
         metrics: WorkerMetrics,
         score_partitions: int,
     ) -> None:
-        self.judge, self._states, self._metrics = judge, states, metrics
+        self.classifier, self._states, self._metrics = classifier, states, metrics
         self._topic, self._scores, self._dead_letters = (
             settings.transactions_topic,
             settings.scores_topic,
             settings.dead_letter_topic,
         )
-        self._ruling = ThreadPoolExecutor(1)
+        self._classifying = ThreadPoolExecutor(1)
         self._score_partitions, self._spec = score_partitions, SPEC.hash[:SPEC_DIGITS]
 
     def run(self, client: Client, stopping: Callable[[], bool]) -> None:
@@ -126,7 +126,7 @@ class Worker:
         metrics.consumed.inc(len(records))
         metrics.duplicates.inc(len(readable) - sum(len(chunk.payments) for chunk in chunks))
         for chunk in chunks:
-            metrics.scores(chunk.features, chunk.rulings.result())
+            metrics.scores(chunk.features, chunk.verdicts.result())
         for field, number in wrong.items():
             metrics.dead.labels(field).inc(number)
         self._states.committed(ends)
@@ -150,8 +150,11 @@ class Worker:
         return readable, dead, wrong
 
     def _features(self, readable: Sequence[tuple[Record, Transaction]]) -> _Chunk:
-        """The features of the payments that are no duplicates; the rulings are on their way."""
-        judge, online = self.judge, self._states.online  # one look: another judge may take its place meanwhile
+        """The features of the payments that are no duplicates; the verdicts are on their way."""
+        classifier, online = (
+            self.classifier,
+            self._states.online,
+        )  # one look: another classifier may take its place meanwhile
         payments, values = [], []
         for record, payment in readable:
             made = online[record.partition].update(payment)
@@ -159,7 +162,9 @@ class Worker:
                 payments.append((record, payment))
                 values.append(made)
         features = np.array(values)
-        return _Chunk(payments, values, features, judge.version, self._ruling.submit(judge.rule, features))
+        return _Chunk(
+            payments, values, features, classifier.version, self._classifying.submit(classifier.classify, features)
+        )
 
     def _encode(self, chunk: _Chunk) -> list[Output]:
         """The scores, each in the partition of the topic `scores` that goes with its payment's."""
@@ -169,9 +174,9 @@ class Worker:
                 topic,
                 record.partition % partitions,
                 record.key,
-                encode(payment, record.offset, values, ruling, version, spec),
+                encode(payment, record.offset, values, verdict, version, spec),
             )
-            for (record, payment), values, ruling in zip(
-                chunk.payments, chunk.values, chunk.rulings.result(), strict=True
+            for (record, payment), values, verdict in zip(
+                chunk.payments, chunk.values, chunk.verdicts.result(), strict=True
             )
         ]

@@ -1,0 +1,101 @@
+"""Fills the tables and figures of the documents from the committed results of one run, and checks that they agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from capstone_utils.course.results import METRICS, Figure, load, success_rows
+from capstone_utils.files import write_text
+from capstone_utils.settings import ROOT
+
+RESULTS = Path("docs") / "results.json"  # beside it, other .json files: runs of benchmarks, which no notebook repeats
+# What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
+TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
+MARK = re.compile(r"<!-- (?:table|figure):")
+
+
+class ReportError(Exception):
+    """A document that asks for something that the results do not have, or results that are missing."""
+
+
+def fill_documents(root: Path = ROOT) -> list[Path]:
+    """The documents that changed when every marked table and figure below `root` was written from its results.
+
+    Raises:
+        ReportError: when a mark names something that was not measured.
+    """
+    changed = {path: text for path, text in _filled(root).items() if text != path.read_text(encoding="utf-8")}
+    for path, text in changed.items():
+        write_text(path, text)
+    return list(changed)
+
+
+def stale_documents(root: Path = ROOT) -> list[Path]:
+    """The documents below `root` whose marked tables or figures say something else than the results."""
+    return [path for path, text in _filled(root).items() if text != path.read_text(encoding="utf-8")]
+
+
+def keep_results(source: Path, root: Path = ROOT) -> None:
+    """Make a run's results the ones that the documents quote.
+
+    Raises:
+        ReportError: when that run did not measure every success metric.
+    """
+    figures = load(source)
+    missing = [name for name in METRICS if name not in figures]
+    if missing:
+        raise ReportError(f"{source} lacks {', '.join(missing)}: it is not the result of a whole run")
+    write_text(root / RESULTS, source.read_text(encoding="utf-8"))
+
+
+def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
+    """The text with every `<!-- table: NAME -->` and `<!-- figure: NAME -->` followed by its present content.
+
+    Raises:
+        ReportError: for a name that there is nothing for.
+    """
+    tables = {"success_metrics": _success_metrics(figures), "metric_definitions": _metric_definitions()}
+
+    def table(mark: re.Match[str]) -> str:
+        if mark[2] not in tables:
+            raise ReportError(f"{where} asks for the table {mark[2]}; there are {', '.join(tables)}")
+        return mark[1] + tables[mark[2]] + mark[3]
+
+    def figure(mark: re.Match[str]) -> str:
+        if mark[2] not in figures:
+            raise ReportError(f"{where} asks for the figure {mark[2]}, which no .json file of docs/ has")
+        return mark[1] + figures[mark[2]].text + mark[3]
+
+    text, tables_filled = TABLE.subn(table, text)
+    text, figures_filled = FIGURE.subn(figure, text)
+    marks = len(MARK.findall(text))
+    if marks != tables_filled + figures_filled:
+        raise ReportError(f"{where} has {marks} marks, and some lack their `<!-- end -->` or are misspelt")
+    return text
+
+
+def _filled(root: Path) -> dict[Path, str]:
+    """Path: the text it should have, for every document with a mark."""
+    figures: dict[str, Figure] = {}
+    for path in sorted((root / RESULTS.parent).glob("*.json")):
+        figures |= load(path)
+    documents = [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]
+    texts = {path: path.read_text(encoding="utf-8") for path in documents}
+    return {path: fill(text, figures, str(path.relative_to(root))) for path, text in texts.items() if MARK.search(text)}
+
+
+def _success_metrics(figures: Mapping[str, Figure]) -> str:
+    return _markdown(("metric", "goal", "measured", ""), success_rows(figures))
+
+
+def _metric_definitions() -> str:
+    rows = [(metric.title, metric.goal_text, metric.measured) for metric in METRICS.values()]
+    return _markdown(("metric", "goal", "how it is measured"), rows)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -1,0 +1,1 @@
+"""Scenes that the notebooks act out."""

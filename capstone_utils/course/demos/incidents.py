@@ -1,0 +1,55 @@
+"""A thief at work, on purpose: payments that the notebooks send to see the service answer and the alarm ring."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from capstone_utils.ingestion.places import PLACES
+from capstone_utils.ingestion.simulation.merchants import SITES
+from capstone_utils.serving.service.state.scorer import Score, Scorer
+from capstone_utils.transaction import Transaction
+
+FIRST_ID = 900_000_000_000  # far above the stream's own ids
+
+
+def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | None = None) -> Iterator[Transaction]:
+    """`size` small payments as the data card describes card testing, from `start_us` on (or an hour after the end).
+
+    One customer's card, one unknown device, seconds apart, each at another merchant on the internet, from any city.
+    """
+    generator = np.random.default_rng([seed, size])
+    victim = int(generator.choice(enriched["user_id"].unique()))
+    online = sorted(name for name in enriched["merchant"].unique() if name.partition(" ")[2] in SITES)
+    merchants = generator.choice(online, size, replace=False)
+    place, device = str(generator.choice(list(PLACES))), f"mobile-{generator.integers(16**4):04x}"
+    time_us = round((enriched["timestamp"].iloc[-1] + 3600.0) * 1_000_000) if start_us is None else start_us
+    for number in range(size):
+        time_us += round(generator.uniform(4, 24) * 1_000_000)
+        cents = max(round(100 * generator.lognormal(np.log(1.2), 0.45)), 50)
+        yield Transaction(
+            FIRST_ID + seed * 1_000_000 + number, victim, cents, time_us, place, str(merchants[number]), device
+        )
+
+
+def fraud_wave(enriched: pd.DataFrame, clock_us: Callable[[], int], size: int = 10) -> Iterator[Transaction]:
+    """Card testing on one customer after the other without an end, each burst beginning when `clock_us` says."""
+    for seed in itertools.count():
+        yield from card_testing(enriched, seed, size, clock_us())
+
+
+class SlowScorer(Scorer):
+    """Another scorer's models and state, answering `delay_seconds` later."""
+
+    def __init__(self, scorer: Scorer, delay_seconds: float) -> None:
+        self.__dict__.update(scorer.__dict__)
+        self.delay_seconds = delay_seconds
+
+    def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
+        """The decisions, late."""
+        time.sleep(self.delay_seconds)
+        return super().score_many(transactions)

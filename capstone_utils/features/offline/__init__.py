@@ -1,0 +1,1 @@
+"""Features of a whole frame at once, for training."""

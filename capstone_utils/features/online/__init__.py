@@ -1,0 +1,1 @@
+"""Features from state per user, one transaction after the other."""

@@ -1,0 +1,48 @@
+"""In which order the values of one transaction are computed, and how they come into the spec's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from capstone_utils.features.moment import MOMENT
+from capstone_utils.features.online.user_state import HISTORY
+from capstone_utils.features.plan import KeyPlan
+from capstone_utils.features.spec import Daily, Feature, FeatureSpec, State, Window
+
+Getter = Callable[[Sequence[Any]], tuple[Any, ...]]
+
+
+def layout(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> list[tuple[str, object]]:
+    """What each value is: of the moment, of the history, first-seen flags, daily ones, then the windows by plan."""
+    states = [feature for feature in spec.features if isinstance(feature, State)]
+    slots: list[tuple[str, object]] = [("moment", f.name) for f in states if f.kind in MOMENT]
+    if any(f.kind in HISTORY for f in states):
+        slots += [("history", kind) for kind in HISTORY]
+    slots += [("first_seen", column) for column in spec.known_columns]
+    slots += [("daily", f.name) for f in spec.daily]
+    return slots + [(plan.key, place) for plan in plans for place in range(len(plan.slots))]
+
+
+def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
+    """A function that takes the values as `layout` lists them and gives those of the spec, in its order."""
+
+    def slot(feature: Feature) -> tuple[str, object]:
+        if isinstance(feature, Daily):
+            return "daily", feature.name
+        if isinstance(feature, Window):
+            return feature.key, next(plan for plan in plans if plan.key == feature.key).place(feature)
+        if feature.kind in MOMENT:
+            return "moment", feature.name
+        return ("history", feature.kind) if feature.kind in HISTORY else ("first_seen", feature.column)
+
+    slots = layout(spec, plans)
+    return tuple_getter([slots.index(slot(feature)) for feature in spec.features])
+
+
+def tuple_getter(places: Sequence[int]) -> Getter:
+    """A function that gives the values at these places of a sequence: as a tuple for one place too, and for none."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda sequence: tuple(sequence[place] for place in places)

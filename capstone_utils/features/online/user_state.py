@@ -1,0 +1,94 @@
+"""What is remembered of one user: the transactions of the retention, and habits however old."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise, starmap
+from typing import Any
+
+from capstone_utils.features.online.window_state import WindowState
+from capstone_utils.features.plan import KeyPlan
+from capstone_utils.features.spec import SECOND_US
+from capstone_utils.ingestion.places import distance_km
+from capstone_utils.transaction import Transaction
+
+HISTORY = ("seconds_since_last", "speed_kmh", "amount_ratio")
+
+
+class UserState(WindowState):
+    """A user's transactions for the windows, their ids, and habits: known values, mean amount, where they were last."""
+
+    __slots__ = ("known", "last_location", "time_of", "total_cents", "total_count")
+
+    def __init__(self, window_columns: int, known_columns: int) -> None:
+        super().__init__(window_columns)
+        self.time_of: dict[int, int] = {}  # transaction id -> event time
+        self.known: tuple[dict[str, None], ...] = tuple({} for _ in range(known_columns))  # the longest known first
+        self.last_location = ""
+        self.total_count = 0
+        self.total_cents = 0
+
+    def holds(self, plan: KeyPlan, number: int) -> bool:
+        """Whether the transaction was seen within the retention."""
+        before = self.time_of.get(number)
+        return before is not None and before > self.latest_us - plan.retention_us
+
+    def history(self, transaction: Transaction) -> list[float]:
+        """The values of HISTORY as of now, NaN where there is none."""
+        seconds = speed = ratio = math.nan
+        if self.total_count:
+            seconds = (transaction.event_time_us - self.latest_us) / SECOND_US
+            distance = distance_km(self.last_location, transaction.location)
+            if distance is not None:
+                speed = distance / max(abs(seconds), 1.0) * 3600.0
+            if self.total_cents > 0:
+                ratio = transaction.amount_cents / (self.total_cents / self.total_count)
+        return [seconds, speed, ratio]
+
+    def first_seen(self, values: Sequence[str]) -> list[float]:
+        """For each known column 1.0 when the value is not known, else 0.0."""
+        return [0.0 if value in self.known[column] else 1.0 for column, value in enumerate(values)]
+
+    def take(
+        self, plan: KeyPlan, transaction: Transaction, texts: Sequence[str], values: Sequence[str], max_values: int
+    ) -> None:
+        """Remember the transaction: `texts` for the windows, `values` by known column, at most `max_values` of each."""
+        number, time, cents = transaction.transaction_id, transaction.event_time_us, transaction.amount_cents
+        if time >= self.latest_us:
+            self.last_location = transaction.location
+        self.total_count += 1
+        self.total_cents += cents
+        for column, value in enumerate(values):
+            known = self.known[column]
+            if value not in known:
+                known[value] = None
+                if len(known) > max_values:
+                    del known[next(iter(known))]
+        self.time_of[number] = time
+        self.add(plan, number, time, cents, texts)
+
+    def settle(self) -> None:
+        """Work out anew what follows from the transactions that are kept."""
+        super().settle()
+        self.time_of = dict(zip(self.ids, self.times, strict=True))
+
+    def retained(self, user_id: int, columns: Sequence[str]) -> list[Transaction]:
+        """The transactions that are kept, in event-time order; a text not among `columns`, the windows', is empty."""
+        texts = {"location": [""] * len(self.ids), "merchant": [""] * len(self.ids), "device": [""] * len(self.ids)}
+        texts["location"][-1:] = [self.last_location] * min(1, len(self.ids))
+        texts |= dict(zip(columns, self.texts, strict=True))
+        cents = [after - before for before, after in pairwise(self.prefix_cents)]
+        users = [user_id] * len(self.ids)
+        return list(starmap(Transaction, zip(self.ids, users, cents, self.times, *texts.values(), strict=True)))
+
+    def to_list(self) -> list[Any]:
+        """What is remembered, as plain values for JSON."""
+        habits = [[list(known) for known in self.known], self.last_location, self.total_count, self.total_cents]
+        return [*super().to_list(), *habits]
+
+    def fill(self, kept: list[Any]) -> None:
+        """Take over what `to_list` gave."""
+        *window, known, self.last_location, self.total_count, self.total_cents = kept
+        super().fill(window)
+        self.known = tuple(dict.fromkeys(values) for values in known)

@@ -1,0 +1,1 @@
+"""The simulated stream of card transactions and its delayed labels."""

@@ -1,0 +1,1 @@
+"""Fraud in the simulated stream, scenario by scenario."""

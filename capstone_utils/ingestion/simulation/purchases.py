@@ -1,0 +1,196 @@
+"""What honest customers pay: sprees and lone purchases, at favourites and elsewhere, at home and on a journey."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from capstone_utils.ingestion.places import PLACES
+from capstone_utils.ingestion.simulation.customers import (
+    CARD,
+    DESKTOP,
+    FAMILY_CARD,
+    FAVOURITES,
+    MOBILE,
+    NEXT_MOBILE,
+    ZIPF_EXPONENT,
+    Customers,
+    device_code,
+)
+from capstone_utils.ingestion.simulation.hard_negatives import HardNegativeRates, Life
+from capstone_utils.ingestion.simulation.merchants import EVERYWHERE, ONLINE, Merchants
+from capstone_utils.ingestion.simulation.rows import DAY_SECONDS, HARD_NEGATIVES, Rows
+
+SPREE_SHARE = 0.15  # of purchases: another one follows
+SPREE_SECONDS = (120.0, 2700.0)
+LONE_SMALL_SHARE = 0.03  # of purchases: one small payment at a machine
+SMALL_RUN = (3, 6)  # payments in a run of small ones
+SMALL_RUN_SHARES = (0.5, 0.25, 0.15, 0.1)
+SMALL_GAP_SECONDS = (15.0, 80.0)
+EXPLORATION = 0.08  # share of purchases at a merchant drawn by popularity, a favourite or not
+GIFT_EXPLORATION = 0.6
+GIFT_RATE = 2.0  # purchases in a gift season against other days
+GIFT_AMOUNT = 1.7
+AMOUNT_SPREAD = 0.4  # standard deviation of the logarithm around the merchant's ticket
+NEW_PHONE_DAYS = 7  # for so long a payment by a new phone is tagged
+FAMILY_SHARE = 0.15  # of a sharing customer's purchases: the other holder pays soon after
+FAMILY_SECONDS = (300.0, 5400.0)
+SPENDING_WEEK = np.array([0.95, 0.95, 0.97, 1.0, 1.12, 1.0, 1.0])  # Monday to Sunday
+
+
+def purchases(
+    customers: Customers,
+    merchants: Merchants,
+    life: Life,
+    rates: HardNegativeRates,
+    days: int,
+    weekday: int,
+    generator: np.random.Generator,
+) -> Rows:
+    """All legitimate payments of `days` days, the first of which is `weekday` (0: Monday), in no order."""
+    customer, second = _moments(customers, life, days, weekday, generator)
+    customer, second, small, family = _companions(life, rates, customer, second, generator)
+    inside = second < days * DAY_SECONDS
+    customer, second, small, family = customer[inside], second[inside], small[inside], family[inside]
+    city, away, moving = life.whereabouts(customers, customer, second)
+    family &= life.family_city[customer] >= 0
+    city = np.where(family, life.family_city[customer], city)
+    begin, end = life.gift[:, life.block(customer, second)]
+    gift = (second >= begin) & (second < end) & ~family
+    merchant = _merchants(customers, merchants, customer, city, gift, small, family, generator)
+    device = _devices(customers, merchants, life, customer, second, merchant, small, family, generator)
+    spread = generator.normal(0.0, AMOUNT_SPREAD, len(customer))
+    dollars = merchants.ticket[merchant] * customers.level[customer] * np.exp(spread)
+    dollars = np.where(small >= 0, merchants.ticket[merchant] * np.exp(0.5 * spread), dollars)
+    phone = life.phone[customer]
+    new_phone = (device // len(customers) == NEXT_MOBILE) & (second < phone + NEW_PHONE_DAYS * DAY_SECONDS)
+    run = (small >= 0) & (np.bincount(small + 1)[small + 1] > 1)
+    tags = [run, family, away, new_phone, gift]
+    names = ["small_payments", "shared_card", "travel", "new_phone", "gift_season"]
+    rows = Rows(
+        customer=customer,
+        second=second,
+        dollars=np.where(gift, dollars * GIFT_AMOUNT, dollars),
+        city=city,
+        merchant=merchant,
+        device=device,
+        scenario=np.zeros(len(customer), dtype=np.int64),
+        hard_negative=np.select(tags, [HARD_NEGATIVES.index(name) for name in names], 0),
+    )
+    return rows.where(~moving | family)
+
+
+def _moments(
+    customers: Customers, life: Life, days: int, weekday: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Who makes a purchase and when, companions not yet counted."""
+    day = np.arange(days)
+    weekend = (weekday + day) % 7 >= 5
+    rate = customers.rate[:, None] * SPENDING_WEEK[(weekday + day) % 7]
+    rate = rate * np.where(weekend, customers.weekend[:, None], 1.0) / (1 + SPREE_SHARE)
+    begin, end = life.gift.reshape(2, len(customers), life.blocks)[:, :, day // 21]
+    middle = (day + 0.5) * DAY_SECONDS
+    rate = np.where((middle >= begin) & (middle < end), rate * GIFT_RATE, rate)
+    counts = generator.poisson(rate)
+    customer = np.repeat(np.arange(len(customers)), counts.sum(axis=1))
+    on_day = np.repeat(np.tile(day, len(customers)), counts.ravel())
+    hour = generator.normal(customers.hour[customer], customers.hour_spread[customer]) + weekend[on_day]
+    hour = np.where(generator.random(len(hour)) < 0.06, generator.uniform(0, 24, len(hour)), hour) % 24
+    return customer, (on_day + hour / 24) * DAY_SECONDS
+
+
+def _companions(
+    life: Life, rates: HardNegativeRates, customer: np.ndarray, second: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Purchases with those that follow soon: the next of a spree, of a run of small ones, of the card's other holder.
+
+    `small` numbers the runs (-1 elsewhere); `family` marks payments by the other holder.
+    """
+    n = len(customer)
+    spree = np.flatnonzero(generator.random(n) < SPREE_SHARE)
+    chance = generator.random(n)
+    first = np.flatnonzero(chance < rates.small_payments + LONE_SMALL_SHARE)
+    sizes = np.arange(SMALL_RUN[0], SMALL_RUN[1] + 1)
+    more = generator.choice(sizes, len(first), p=SMALL_RUN_SHARES) - 1
+    more = np.where(chance[first] < rates.small_payments, more, 0)
+    gaps = generator.uniform(*SMALL_GAP_SECONDS, (len(first), SMALL_RUN[1] - 1)).cumsum(axis=1)
+    used = np.arange(SMALL_RUN[1] - 1) < more[:, None]
+    run = np.repeat(np.arange(len(first)), more)
+    shared = np.flatnonzero((life.family_city[customer] >= 0) & (generator.random(n) < FAMILY_SHARE))
+    small = np.full(n, -1)
+    small[first] = np.arange(len(first))
+    leaders = np.concatenate([np.arange(n), spree, first[run], shared])
+    later = np.concatenate(
+        [
+            np.zeros(n),
+            generator.uniform(*SPREE_SECONDS, len(spree)),
+            gaps[used],
+            generator.uniform(*FAMILY_SECONDS, len(shared)),
+        ]
+    )
+    small = np.concatenate([small, np.full(len(spree), -1), run, np.full(len(shared), -1)])
+    family = np.arange(len(leaders)) >= len(leaders) - len(shared)
+    return customer[leaders], second[leaders] + later, small, family
+
+
+def _merchants(
+    customers: Customers,
+    merchants: Merchants,
+    customer: np.ndarray,
+    city: np.ndarray,
+    gift: np.ndarray,
+    small: np.ndarray,
+    family: np.ndarray,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    weights = np.cumsum(np.arange(1, FAVOURITES + 1) ** -ZIPF_EXPONENT)
+    rank = np.searchsorted(weights / weights[-1], generator.random(len(customer)), side="right")
+    merchant = customers.favourites[customer, np.minimum(rank, FAVOURITES - 1)]
+    explore = generator.random(len(customer)) < np.where(gift, GIFT_EXPLORATION, EXPLORATION)
+    place = merchants.city[merchant]
+    out_of_reach = (place != city) & (place != ONLINE) & (place != EVERYWHERE) | (family & (place == ONLINE))
+    elsewhere = np.flatnonzero(explore | out_of_reach)
+    merchant[elsewhere] = explore_merchants(merchants, city[elsewhere], out_of_reach[elsewhere], generator)
+    in_run = small >= 0
+    machine = generator.integers(0, 3, small.max(initial=-1) + 1)[small[in_run]]
+    merchant[in_run] = merchants.machines()[city[in_run], machine]
+    return merchant
+
+
+def explore_merchants(
+    merchants: Merchants, city: np.ndarray, in_shop: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """A merchant drawn by popularity: in a shop of the city, or over the internet four times in ten."""
+    online = ~in_shop & (generator.random(len(city)) < 0.4)
+    found = np.empty(len(city), dtype=np.int64)
+    found[online] = draw(merchants.online, merchants, int(online.sum()), generator)
+    for number in range(len(PLACES)):
+        here = ~online & (city == number)
+        found[here] = draw(merchants.in_city(number), merchants, int(here.sum()), generator)
+    return found
+
+
+def draw(among: np.ndarray, merchants: Merchants, count: int, generator: np.random.Generator) -> np.ndarray:
+    """`count` merchants of `among`, by the square root of popularity: who looks around goes to lesser places too."""
+    weights = np.cumsum(np.sqrt(merchants.popularity[among]))
+    return among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
+
+
+def _devices(
+    customers: Customers,
+    merchants: Merchants,
+    life: Life,
+    customer: np.ndarray,
+    second: np.ndarray,
+    merchant: np.ndarray,
+    small: np.ndarray,
+    family: np.ndarray,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    chance = generator.random(len(customer))
+    chance[small >= 0] = generator.random(small.max(initial=-1) + 1)[small[small >= 0]]  # one device a run
+    online = merchants.city[merchant] == ONLINE
+    mobile = chance < np.where(online, customers.mobile_share[customer], customers.wallet_share[customer])
+    device = np.where(mobile, MOBILE, np.where(online, DESKTOP, CARD))
+    device = np.where(mobile & (second >= life.phone[customer]), NEXT_MOBILE, device)
+    device = np.where(family, FAMILY_CARD, device)
+    return device_code(customer, device, len(customers))

@@ -1,0 +1,218 @@
+"""The simulated stream: payments of honest customers and of thieves, the labels that arrive later, and the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from capstone_utils.ingestion.places import PLACES
+from capstone_utils.ingestion.simulation.customers import device_names, make_customers
+from capstone_utils.ingestion.simulation.fraud.scenarios import (
+    FraudRates,
+    account_takeover,
+    card_testing,
+    cash_out,
+    cloned_card,
+    compromised_merchant,
+)
+from capstone_utils.ingestion.simulation.fraud.thieves import BLENDS, Difficulty, make_world
+from capstone_utils.ingestion.simulation.hard_negatives import HardNegativeRates, make_life
+from capstone_utils.ingestion.simulation.merchants import Merchants, make_merchants
+from capstone_utils.ingestion.simulation.purchases import purchases
+from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, report
+from capstone_utils.ingestion.simulation.rows import (
+    DAY_SECONDS,
+    HARD_NEGATIVES,
+    SCENARIOS,
+    SECOND_US,
+    Rows,
+    concatenate,
+    to_cents,
+    to_microseconds,
+    until,
+)
+from capstone_utils.transaction import MAX_TIME_US, MIN_TIME_US
+
+PURCHASES_A_DAY = 2.4
+# One source of randomness each, so that more of one scenario changes no other payment. Append only.
+STREAMS = (
+    "merchants",
+    "customers",
+    "life",
+    "purchases",
+    "card_testing",
+    "account_takeover",
+    "cloned_card",
+    "compromised_merchant",
+    "cash_out",
+    "prices",
+    "devices",
+    "labels",
+    "cash_out_labels",
+)
+
+
+@dataclass(frozen=True)
+class SimulatorConfig:
+    """What to simulate. The same configuration gives the same stream everywhere.
+
+    Raises:
+        ValueError: naming the field, its value and what would be right.
+    """
+
+    seed: int = 0
+    customers: int = 2000
+    days: int = 42
+    start: str = "2026-01-05"  # a Monday
+    fraud: FraudRates = field(default_factory=FraudRates)
+    hard_negatives: HardNegativeRates = field(default_factory=HardNegativeRates)
+    label_noise: LabelNoise = field(default_factory=LabelNoise)
+    drift_day: int | None = None  # cash_out begins on this day, 0 being the first
+    difficulty: Difficulty = "standard"
+
+    def __post_init__(self) -> None:
+        _check_whole("seed", self.seed, 0, 2**63 - 1)
+        _check_whole("customers", self.customers, 1, 1_000_000)
+        _check_whole("days", self.days, 1, 3660)
+        if self.drift_day is not None:
+            _check_whole("drift_day", self.drift_day, 0, self.days - 1)
+        if self.difficulty not in BLENDS:
+            raise ValueError(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
+        for name, kind in (("fraud", FraudRates), ("hard_negatives", HardNegativeRates), ("label_noise", LabelNoise)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
+        try:
+            start_us = self.start_us()
+        except (TypeError, ValueError):
+            raise ValueError(f"start={self.start!r} is not a date like 2026-01-05") from None
+        if not MIN_TIME_US <= start_us <= MAX_TIME_US - self.days * DAY_SECONDS * SECOND_US:
+            raise ValueError(f"start={self.start!r} and days={self.days} leave the years 2000 to 2099")
+
+    def first_day(self) -> datetime:
+        """Midnight UTC at which the stream begins."""
+        return datetime.strptime(self.start, "%Y-%m-%d").replace(tzinfo=UTC)
+
+    def start_us(self) -> int:
+        """That midnight in microseconds since 1970."""
+        return int(self.first_day().timestamp()) * SECOND_US
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A stream and what is known of it; the three frames have a row a transaction, in the same order.
+
+    transactions: transaction_id (1, 2, ... in time order), user_id, amount_cents, event_time_us (int64), and
+    location, merchant, device (categorical text). labels: transaction_id, is_fraud (bool, as reported), known_at_us
+    (int64). truth: transaction_id, scenario, hard_negative (categorical); for judging only, never for features.
+    """
+
+    config: SimulatorConfig
+    transactions: pd.DataFrame
+    labels: pd.DataFrame
+    truth: pd.DataFrame
+
+
+def simulate(config: SimulatorConfig) -> Simulation:
+    """The stream of `config`, sorted by event time.
+
+    >>> stream = simulate(SimulatorConfig(customers=20, days=2))
+    >>> list(stream.transactions)[:4]
+    ['transaction_id', 'user_id', 'amount_cents', 'event_time_us']
+    """
+    streams = dict(zip(STREAMS, np.random.SeedSequence(config.seed).spawn(len(STREAMS)), strict=True))
+    merchants = make_merchants(np.random.default_rng(streams["merchants"]))
+    blocks = _rows(config, merchants, streams)
+    cents, times_us = _money_and_times(blocks, config.start_us(), streams["prices"])
+    order = np.argsort(times_us, kind="stable")
+    rows, cents, times_us = concatenate(blocks).where(order), cents[order], times_us[order]
+    ids = np.arange(1, len(rows) + 1, dtype=np.int64)
+    transactions = pd.DataFrame(
+        {
+            "transaction_id": ids,
+            "user_id": rows.customer + 1,
+            "amount_cents": cents,
+            "event_time_us": times_us,
+            "location": pd.Categorical.from_codes(rows.city, list(PLACES)),
+            "merchant": _categorical(rows.merchant, merchants.name),
+            "device": _devices(rows.device, config.customers, streams["devices"]),
+        }
+    )
+    labels = _labels(ids, times_us, rows.scenario, config.label_noise, streams)
+    truth = pd.DataFrame(
+        {
+            "transaction_id": ids,
+            "scenario": pd.Categorical.from_codes(rows.scenario, list(SCENARIOS)),
+            "hard_negative": pd.Categorical.from_codes(rows.hard_negative, list(HARD_NEGATIVES)),
+        }
+    )
+    return Simulation(config, transactions, labels, truth)
+
+
+def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.random.SeedSequence]) -> list[Rows]:
+    """The honest payments, then those of each scenario."""
+    draw = {name: np.random.default_rng(stream) for name, stream in streams.items()}
+    customers = make_customers(config.customers, merchants, PURCHASES_A_DAY, draw["customers"])
+    life = make_life(customers, config.days, config.hard_negatives, draw["life"])
+    weekday = config.first_day().weekday()
+    honest = purchases(customers, merchants, life, config.hard_negatives, config.days, weekday, draw["purchases"])
+    world = make_world(customers, merchants, life, honest, config.days)
+    blend, rates = BLENDS[config.difficulty], config.fraud
+    blocks = [
+        honest,
+        card_testing(world, rates.card_testing, blend, draw["card_testing"]),
+        account_takeover(world, rates.account_takeover, blend, draw["account_takeover"]),
+        cloned_card(world, rates.cloned_card, blend, draw["cloned_card"]),
+        compromised_merchant(world, rates.compromised_merchant, blend, draw["compromised_merchant"]),
+    ]
+    if config.drift_day is not None:
+        blocks.append(cash_out(world, rates.cash_out, config.drift_day, blend, draw["cash_out"]))
+    return [until(block, config.days) for block in blocks]
+
+
+def _money_and_times(
+    blocks: list[Rows], start_us: int, stream: np.random.SeedSequence
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cents and event times of the blocks one after the other: drawn alike, from a stream for each block."""
+    generators = [np.random.default_rng(part) for part in stream.spawn(len(blocks))]
+    cents = [to_cents(block.dollars, draw) for block, draw in zip(blocks, generators, strict=True)]
+    times = [to_microseconds(block.second, start_us, draw) for block, draw in zip(blocks, generators, strict=True)]
+    return np.concatenate(cents), np.concatenate(times)
+
+
+def _labels(
+    ids: np.ndarray,
+    times_us: np.ndarray,
+    scenario: np.ndarray,
+    noise: LabelNoise,
+    streams: dict[str, np.random.SeedSequence],
+) -> pd.DataFrame:
+    """The labels; those of cash_out from a source of their own, so that the drift changes no other label."""
+    drifted = scenario == SCENARIOS.index("cash_out")
+    parts = [
+        report(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
+        for chosen, source in ((~drifted, "labels"), (drifted, "cash_out_labels"))
+    ]
+    return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
+
+
+def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
+    """A categorical whose categories stand in alphabetical order, so that their codes tell nothing."""
+    order = np.argsort(names, kind="stable")
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return pd.Categorical.from_codes(place[codes], names[order].tolist())
+
+
+def _devices(codes: np.ndarray, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
+    used = np.flatnonzero(np.bincount(codes))
+    place = np.zeros(codes.max(initial=0) + 1, dtype=np.int64)
+    place[used] = np.arange(len(used))
+    return _categorical(place[codes], device_names(used, customers, np.random.default_rng(stream)))
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name}={value!r} is not a whole number from {low} to {high}")

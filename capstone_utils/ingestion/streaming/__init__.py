@@ -1,0 +1,1 @@
+"""Topics: producing, reading, dead letters."""

@@ -1,0 +1,107 @@
+"""Topics of the broker: made, made afresh, and described partition by partition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from capstone_utils.ingestion.streaming.clients import open_admin
+
+DEADLINE_SECONDS = 30.0
+
+
+class TopicError(RuntimeError):
+    """A topic that is missing or is not as asked for; the message names it and what to do."""
+
+
+class PartitionState(NamedTuple):
+    """One partition: who leads it, its first offset that is still kept and the offset that comes next."""
+
+    partition: int
+    leader: int
+    begin_offset: int
+    end_offset: int
+
+
+def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
+    """Make the topics (name to number of partitions) that do not exist yet, and return when all can be written to.
+
+    Raises:
+        TopicError: when a topic exists with another number of partitions.
+        NoBroker: when nothing answers.
+    """
+    with open_admin(bootstrap_servers) as admin:
+        for name, partitions in topics.items():
+            try:
+                admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+            except TopicAlreadyExistsError:
+                existing = len(_describe(admin, bootstrap_servers, name)["partitions"])
+                if existing != partitions:
+                    raise TopicError(
+                        f"topic {name} exists with {existing} partitions, {partitions} were asked for; "
+                        "ask for as many, or delete what it holds with recreate_topic"
+                    ) from None
+        admin.wait_for_topics(list(topics), timeout_ms=DEADLINE_SECONDS * 1000)
+
+
+def recreate_topic(bootstrap_servers: str, name: str, partitions: int) -> None:
+    """Make the topic empty: delete it if it is there, wait until it is gone, create it and wait until it is ready.
+
+    Consumer groups forget the offsets they had in it.
+    """
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    with open_admin(bootstrap_servers) as admin:
+        try:
+            admin.delete_topics([name])
+        except UnknownTopicOrPartitionError:
+            return create_topics(bootstrap_servers, {name: partitions})
+        while for_code(admin.describe_topics([name])[0]["error_code"]) is not UnknownTopicOrPartitionError:
+            if time.monotonic() > deadline:
+                raise TopicError(f"topic {name} was still there {DEADLINE_SECONDS:.0f} s after its deletion")
+            time.sleep(0.05)
+    return create_topics(bootstrap_servers, {name: partitions})
+
+
+def describe_topic(bootstrap_servers: str, name: str) -> list[PartitionState]:
+    """The partitions of a topic in order; `pandas.DataFrame` takes the list as it is.
+
+    Raises:
+        TopicError, NoBroker: when there is no such topic, no broker.
+    """
+    with open_admin(bootstrap_servers) as admin:
+        leaders = {
+            TopicPartition(name, partition["partition_index"]): partition["leader_id"]
+            for partition in _describe(admin, bootstrap_servers, name)["partitions"]
+        }
+        begin = admin.list_partition_offsets(dict.fromkeys(leaders, OffsetSpec.EARLIEST))
+        end = admin.list_partition_offsets(dict.fromkeys(leaders, OffsetSpec.LATEST))
+    return [PartitionState(tp.partition, leaders[tp], begin[tp].offset, end[tp].offset) for tp in sorted(leaders)]
+
+
+def topic_id(bootstrap_servers: str, name: str) -> str:
+    """The id that the broker gave the topic when it was made: a topic made anew under the same name has another one.
+
+    Raises:
+        TopicError, NoBroker: when there is no such topic, no broker.
+    """
+    with open_admin(bootstrap_servers) as admin:
+        return str(_describe(admin, bootstrap_servers, name)["topic_id"])
+
+
+def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
+    """The offset that comes next in each partition; their sum is how many messages the topic ever took."""
+    return {state.partition: state.end_offset for state in describe_topic(bootstrap_servers, name)}
+
+
+def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict:
+    topic = admin.describe_topics([name])[0]
+    if for_code(topic["error_code"]) is UnknownTopicOrPartitionError:
+        raise TopicError(
+            f"there is no topic {name} at {bootstrap_servers}; its first writer makes it, or create_topics"
+        )
+    return topic

@@ -1,0 +1,115 @@
+"""Grafana's dashboard where there is no Grafana: the same JSON, asked of the real Prometheus, drawn with matplotlib."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from capstone_utils.monitoring.dashboards.panel import CANVAS, INK, MUTED, Box, Panel
+from capstone_utils.monitoring.dashboards.panel_types import DRAW
+from capstone_utils.monitoring.prometheus.client import PrometheusClient
+from capstone_utils.monitoring.prometheus.durations import shorten_windows
+from capstone_utils.settings import ROOT
+
+DASHBOARD = ROOT / "docker" / "grafana" / "dashboards" / "fraud.json"
+
+WIDTH, HEAD, MARGIN = 1400, 52, 12  # pixels
+COLUMNS, ROW, GAP = 24, 38, 8  # Grafana's grid: 24 columns, rows of 30 pixels and 8 between
+SECONDS_A_DAY = 86_400  # matplotlib counts days since 1970
+POINTS = 200  # moments a panel asks for, unless it says maxDataPoints
+DPI = 100
+
+
+def render_dashboard(
+    prometheus: PrometheusClient, dashboard_json: Path, start: float, end: float, factor: float = 1.0
+) -> Figure:
+    """The dashboard as Grafana would show it for the time from `start` to `end` (seconds since 1970).
+
+    Panels stand where gridPos puts them; one without an answer says "no data".
+
+    Args:
+        prometheus: who is asked.
+        dashboard_json: a dashboard of stat, gauge, timeseries, heatmap and state-timeline panels.
+        start: the left end of the time axes.
+        end: the right end.
+        factor: what `faster` was given, so that written-out windows (`[1m]`) shrink as those of the rules did.
+
+    Raises:
+        ValueError: for another panel type, or when there are not two scrapes between `start` and `end`.
+    """
+    dashboard = json.loads(dashboard_json.read_text(encoding="utf-8"))
+    panels = dashboard["panels"]
+    if unknown := {panel["type"] for panel in panels} - DRAW.keys():
+        raise ValueError(f"panels of type {', '.join(sorted(unknown))} cannot be drawn; only {', '.join(DRAW)} can")
+    scrape_seconds = prometheus.scrape_interval_seconds()
+    if end - start < 2 * scrape_seconds:
+        raise ValueError(f"end is {end - start:g} s after start; a picture needs two scrapes, {2 * scrape_seconds:g} s")
+    rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
+    with plt.rc_context({"figure.constrained_layout.use": False, "axes.titlelocation": "center"}):
+        height = HEAD + rows * ROW - GAP + MARGIN
+        figure = plt.figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=CANVAS)
+        _draw_head(figure, dashboard["title"], start, end, scrape_seconds)
+        for panel in panels:
+            step = max(scrape_seconds, (end - start) / panel.get("maxDataPoints", POINTS))
+            fill = {"$__interval": f"{round(step * 1000)}ms", "$__rate_interval": rate_interval(step, scrape_seconds)}
+            answers = [
+                (_name(target["legendFormat"], series.labels), series)
+                for target in panel["targets"]
+                for series in prometheus.series(_promql(target["expr"], fill, factor), start, end, step)
+            ]
+            times = np.arange(start, end + step / 2, step) / SECONDS_A_DAY
+            _draw(Panel(panel, figure, _box(panel["gridPos"]), answers, times))
+    return figure
+
+
+def rate_interval(step_seconds: float, scrape_seconds: float) -> str:
+    """Grafana's `$__rate_interval`: four scrapes, or a step and a scrape when that is longer.
+
+    Source: https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/#use-__rate_interval
+    """
+    return f"{round(1000 * max(step_seconds + scrape_seconds, 4 * scrape_seconds))}ms"
+
+
+def _promql(expression: str, variables: Mapping[str, str], factor: float) -> str:
+    """The expression with its written-out windows shortened and Grafana's variables filled in."""
+    promql = shorten_windows(expression, factor)
+    for name, value in variables.items():
+        promql = promql.replace(name, value)
+    if "$" in promql:
+        raise ValueError(f"{expression} has a variable other than {', '.join(variables)}")
+    return promql
+
+
+def _name(legend: str, labels: Mapping[str, str]) -> str:
+    """The legend's text with each {{label}} filled in."""
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), legend)
+
+
+def _box(place: Mapping[str, int]) -> Box:
+    """The pixels of a gridPos."""
+    column = (WIDTH - 2 * MARGIN + GAP) / COLUMNS
+    left, top = MARGIN + place["x"] * column, HEAD + place["y"] * ROW
+    return Box(left, top, place["w"] * column - GAP, place["h"] * ROW - GAP)
+
+
+def _draw(panel: Panel) -> None:
+    panel.draw_frame()
+    if any(series.values.notna().any() for _, series in panel.series):
+        DRAW[panel.json["type"]](panel)
+    else:
+        panel.text(panel.box.width / 2, panel.box.height / 2, "no data", ha="center", fontsize=13, color=MUTED)
+
+
+def _draw_head(figure: Figure, title: str, start: float, end: float, scrape_seconds: float) -> None:
+    since, until = (datetime.fromtimestamp(moment, UTC) for moment in (start, end))
+    text = f"{since:%Y-%m-%d %H:%M:%S} to {until:%H:%M:%S} UTC, scraped every {scrape_seconds:g} s"
+    y = 1 - HEAD / 2 / figure.bbox.height
+    figure.text((MARGIN + 2) / WIDTH, y, title, va="center", fontsize=16, weight="bold", color=INK)
+    figure.text(1 - (MARGIN + 2) / WIDTH, y, text, va="center", ha="right", fontsize=9.5, color=MUTED)

@@ -1,0 +1,1 @@
+"""Prometheus: server, client and rules."""

@@ -1,0 +1,81 @@
+"""The plain models that XGBoost has to beat: chance, one rule, a logistic regression, another boosted forest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import numpy as np
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer
+from sklearn.tree import DecisionTreeClassifier
+
+from capstone_utils.serving.training.splits import Split
+from capstone_utils.serving.training.thresholds import best_threshold
+from capstone_utils.serving.training.train import PATIENCE, ROUNDS
+
+Scores = tuple[np.ndarray, np.ndarray]  # for the validation weeks and for the test weeks
+
+
+def random_scores(split: Split, seed: int = 0) -> Scores:
+    """Scores drawn at random for validation and test: the floor under every figure."""
+    generator = np.random.default_rng(seed)
+    return generator.random(len(split.validation)), generator.random(len(split.test))
+
+
+def stump_scores(split: Split, features: Sequence[str]) -> Scores:
+    """Scores of the best rule "one feature, one cut", for validation and test."""
+    return _fit(DecisionTreeClassifier(max_depth=1), split, features)
+
+
+def single_cut_f1(split: Split, feature: str) -> float:
+    """F1 on the test weeks of the best rule "this feature beyond one cut", side and cut chosen on the validation weeks.
+
+    Missing values never alert.
+    """
+    reached = []  # on the validation weeks and, with the same rule, on the test weeks
+    for side in (1.0, -1.0):
+        validation, test = (side * part[feature].to_numpy(float) for part in (split.validation, split.test))
+        lowest = np.nanmin(validation) - 1.0
+        validation, test = (np.nan_to_num(values, nan=lowest) for values in (validation, test))
+        cut = best_threshold(split.validation["is_fraud"].to_numpy(), validation)
+        parts = ((split.validation, validation), (split.test, test))
+        reached.append([float(f1_score(part["is_fraud"], values >= cut)) for part, values in parts])
+    return max(reached)[1]
+
+
+def logistic_scores(split: Split, features: Sequence[str]) -> Scores:
+    """Scores of a logistic regression on ranked features, for validation and test."""
+    model = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True),
+        QuantileTransformer(n_quantiles=200, random_state=0),
+        LogisticRegression(max_iter=1000),
+    )
+    return _fit(model, split, features)
+
+
+def lightgbm_scores(split: Split, features: Sequence[str], seed: int = 0) -> Scores | None:
+    """Scores of LightGBM with its own early stopping, for validation and test; None where it is not installed."""
+    if find_spec("lightgbm") is None:
+        return None
+    import lightgbm as lgb
+
+    names = list(features)
+    model = lgb.LGBMClassifier(n_estimators=ROUNDS, learning_rate=0.05, num_leaves=31, random_state=seed, verbose=-1)
+    model.fit(
+        split.train[names],
+        split.train["is_fraud"],
+        eval_set=[(split.validation[names], split.validation["is_fraud"])],
+        eval_metric="average_precision",
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+    )
+    return model.predict_proba(split.validation[names])[:, 1], model.predict_proba(split.test[names])[:, 1]
+
+
+def _fit(model: object, split: Split, features: Sequence[str]) -> Scores:
+    names = list(features)
+    model.fit(split.train[names], split.train["is_fraud"])  # type: ignore[attr-defined]
+    return tuple(model.predict_proba(part[names])[:, 1] for part in (split.validation, split.test))  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""A model: its files, its versions, and its verdicts."""

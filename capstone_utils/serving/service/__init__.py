@@ -1,0 +1,1 @@
+"""The HTTP service: POST /predict/ and POST /score."""

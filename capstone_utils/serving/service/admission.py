@@ -1,0 +1,152 @@
+"""The way in: who may come, how much at once, how large; and the shortest way from a request to its answer.
+
+Requests for predictions are answered here and not by FastAPI, whose machinery would cost more than the prediction; it
+describes the same routes and answers everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from capstone_utils.serving.service.metrics import FAILED, REFUSED, SHED, ServiceMetrics
+from capstone_utils.serving.service.problems import MEDIA_TYPE, Problem
+from capstone_utils.transaction import InvalidTransaction
+
+LOG = logging.getLogger(__name__)
+KEY_HEADER = "X-API-Key"
+OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")  # need no key
+MAX_BYTES = 64 * 1024  # of a body; a batch may have as many times more as it may have payments, up to BATCH_BYTES
+BATCH_BYTES = 1024 * 1024
+BODY_SECONDS = 10.0  # for a body to arrive
+MAX_PENDING = 256  # requests that have come whole and are not answered yet; more are turned away
+MAX_READING = 2_000  # requests whose bodies are on their way
+
+Answer = Callable[[bytes, bool], bytes]  # from a body, and whether reasons are asked for
+
+
+class Admission:
+    """ASGI middleware. `routes` has the answer for each path; `pending` says how many requests are under way."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Mapping[str, Answer],
+        metrics: ServiceMetrics,
+        pending: Callable[[], int],
+        api_key: str = "",
+    ) -> None:
+        self._app, self._routes, self._metrics, self._pending = app, routes, metrics, pending
+        self._key = api_key.encode()
+        self._ended = 0  # answered in this turn of the loop: still among the pending
+        self._reading = 0  # bodies that are on their way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a prediction; let everything else through to the app."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        path: str = scope["path"]
+        answer = self._routes.get(path) if scope["method"] == "POST" else None
+        try:
+            headers = dict(scope["headers"])
+            if self._key and path not in OPEN:
+                self._check_key(headers)
+            if answer is None:
+                return await self._app(scope, receive, send)
+            if self._pending() - self._ended - self._reading > MAX_PENDING or self._reading > MAX_READING:
+                raise Problem(503, "too many requests at once; try again in a second", {"Retry-After": "1"})
+            limit = BATCH_BYTES if path.endswith("/batch") else MAX_BYTES
+            _check_body(headers, limit)
+            self._reading += 1
+            try:
+                body = await _read(receive, limit)
+            finally:
+                self._reading -= 1
+            if body is None:
+                return None  # the caller has gone
+            payload = answer(body, _explain(scope["query_string"]))
+            self._end()
+        except InvalidTransaction as error:
+            return await self._refuse(Problem(422, str(error)), send)
+        except Problem as problem:
+            return await self._refuse(problem, send)
+        except Exception as error:
+            LOG.exception("a request failed")
+            detail = f"the service failed ({type(error).__name__}); send it again"
+            return await self._refuse(Problem(500, detail), send)
+        return await _send(send, 200, b"application/json", payload, {})
+
+    def _check_key(self, headers: Mapping[bytes, bytes]) -> None:
+        if not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
+            raise Problem(
+                401, f"the header {KEY_HEADER} does not hold this service's key", {"WWW-Authenticate": "ApiKey"}
+            )
+
+    def _end(self) -> None:
+        """Count a request that is as good as answered, until the loop comes round and uvicorn sees it too."""
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self._forget)
+        self._ended += 1
+
+    def _forget(self) -> None:
+        self._ended = 0
+
+    async def _refuse(self, problem: Problem, send: Send) -> None:
+        self._end()
+        count_problem(self._metrics, problem)
+        await _send(send, problem.status, MEDIA_TYPE, problem.body(), problem.headers)
+
+
+def count_problem(metrics: ServiceMetrics, problem: Problem) -> None:
+    """Count a request without a prediction by its kind."""
+    shed = problem.status == 503 and "Retry-After" in problem.headers
+    metrics.errors.labels(SHED if shed else FAILED if problem.status >= 500 else REFUSED).inc()
+
+
+def _check_body(headers: Mapping[bytes, bytes], limit: int) -> None:
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        raise Problem(415, f"Content-Type {kind.decode('latin-1')!r} is not application/json")
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > limit:
+        raise Problem(413, f"a body of {length.decode('latin-1')[:20]} bytes; at most {limit} are read")
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body; None when the caller has gone before it was complete."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message: Message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    raise Problem(413, f"a body of more than {limit} bytes; no more are read")
+                if not message.get("more_body"):
+                    return body
+    except TimeoutError:
+        raise Problem(408, f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+
+
+def _explain(query: bytes) -> bool:
+    """Whether the query asks for reasons."""
+    if not query:
+        return False
+    given = parse_qs(query.decode("latin-1")).get("explain", ["false"])[-1]
+    if given not in ("true", "false"):
+        raise Problem(422, f"explain={given!r} is neither true nor false")
+    return given == "true"
+
+
+async def _send(send: Send, status: int, kind: bytes, payload: bytes, headers: Mapping[str, str]) -> None:
+    fields = [(b"content-type", kind), (b"content-length", b"%d" % len(payload))]
+    fields += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": payload})

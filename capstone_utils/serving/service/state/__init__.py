@@ -1,0 +1,1 @@
+"""The state of the HTTP service: users, journal, parity."""

@@ -1,0 +1,49 @@
+"""A partition's state in a file: replaced whole or not at all, and read only if it is of this log and this spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+
+from capstone_utils.features.daily_tables import DailyTable
+from capstone_utils.features.online.online import OnlineFeatures
+from capstone_utils.features.online.snapshot import InvalidSnapshot, seal, unseal
+from capstone_utils.features.spec import FeatureSpec
+from capstone_utils.files import replaced
+
+LENGTH_BYTES = 4
+
+
+def write_snapshot(path: Path, log_id: str, offset: int, online: OnlineFeatures) -> None:
+    """Keep the state, which has seen the log of this id up to before `offset`.
+
+    Raises:
+        OSError: when it could not be written; an earlier file is still there then.
+    """
+    head = orjson.dumps([log_id, offset])
+    body = len(head).to_bytes(LENGTH_BYTES, "little") + head + online.snapshot()
+    with replaced(path) as partial:
+        partial.write_bytes(seal(online.spec, "one partition", body))
+
+
+def read_snapshot(
+    path: Path, log_id: str, spec: FeatureSpec, daily: Mapping[str, DailyTable]
+) -> tuple[OnlineFeatures, int] | None:
+    """The state and the offset that it expects next; None when there is no file.
+
+    Raises:
+        InvalidSnapshot: when it is damaged, of another spec or of another log.
+        OSError: when the file cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    body = unseal(spec, "one partition", data)
+    start = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
+    found_id, offset = orjson.loads(body[LENGTH_BYTES:start])
+    if found_id != log_id:
+        raise InvalidSnapshot(f"is of the log {found_id}, and this one is {log_id}")
+    return OnlineFeatures.from_snapshot(bytes(body[start:]), spec, daily), offset

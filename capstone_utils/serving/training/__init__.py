@@ -1,0 +1,1 @@
+"""Training: splits by time, boosters, thresholds, the fallback."""

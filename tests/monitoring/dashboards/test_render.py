@@ -1,0 +1,146 @@
+"""Grafana's dashboard, asked of a real Prometheus: every panel answers, and agrees with the alerts."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+import yaml
+
+from capstone_utils.monitoring.dashboards.render import DASHBOARD, rate_interval, render_dashboard
+from capstone_utils.monitoring.prometheus.rules import ALERTS
+
+FACTOR = 30  # of the rules that the Prometheus of the tests follows
+PANELS = {panel["title"]: panel for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]}
+RULES = {
+    rule["alert"]: rule["expr"]
+    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+}
+
+
+@pytest.fixture
+def watched(prometheus):
+    """The Prometheus, once even its slowest panel has something to compare."""
+    earlier = "sum(rate(fraud_probability_count[120s] offset 10s))"
+    prometheus.wait_for(lambda: not math.isnan(prometheus.value(earlier)))
+    return prometheus
+
+
+def render(prometheus, path: Path, factor: float = FACTOR, seconds: float = 15.0):
+    end = time.time()
+    figure = render_dashboard(prometheus, path, end - seconds, end, factor)
+    plt.close(figure)
+    return figure
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for text in [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]]
+
+
+def dashboard_with(tmp_path: Path, title: str, **target: str) -> Path:
+    """A dashboard that has the panel of this title alone, its first target changed."""
+    panel = json.loads(json.dumps(PANELS[title]))
+    panel["targets"] = [panel["targets"][0] | target]
+    path = tmp_path / "dashboard.json"
+    path.write_text(json.dumps({"title": "One panel", "panels": [panel]}))
+    return path
+
+
+def test_every_panel_has_data_while_there_is_traffic(watched):
+    shown = texts(render(watched, DASHBOARD))
+    assert [title for title in PANELS if title not in shown] == []
+    assert "no data" not in shown
+
+
+def test_every_query_answers_with_a_number(watched, tmp_path):
+    queries = [(title, target["expr"]) for title, panel in PANELS.items() for target in panel["targets"]]
+    pictures = {expr: render(watched, dashboard_with(tmp_path, title, expr=expr)) for title, expr in queries}
+    assert [expr for expr, picture in pictures.items() if "no data" in texts(picture)] == []
+
+
+def test_a_query_for_what_nobody_emits_says_no_data(watched, tmp_path):
+    path = dashboard_with(tmp_path, "Total predictions", expr="sum(no_such_metric)")
+    assert "no data" in texts(render(watched, path))
+
+
+def test_the_number_shown_is_prometheus_number(watched, tmp_path):
+    path = dashboard_with(tmp_path, "Total predictions", expr="sum(up) * 12345")
+    assert "12,345" in texts(render(watched, path))
+
+
+def test_written_out_windows_shrink_as_those_of_the_rules_did(watched, tmp_path):
+    path = dashboard_with(tmp_path, "Score drift")
+    assert "no data" not in texts(render(watched, path, factor=FACTOR))
+    assert "no data" in texts(render(watched, path, factor=1)), "five minutes of history after seconds"
+
+
+def test_a_panel_type_that_cannot_be_drawn_is_named(prometheus, tmp_path):
+    path = tmp_path / "dashboard.json"
+    path.write_text(json.dumps({"title": "", "panels": [PANELS["Fraud rate"] | {"type": "piechart"}]}))
+    with pytest.raises(ValueError, match="panels of type piechart cannot be drawn; only stat, gauge"):
+        render(prometheus, path)
+
+
+def test_an_unknown_variable_is_named(prometheus, tmp_path):
+    path = dashboard_with(tmp_path, "Fraud rate", expr="sum(rate(x[$__range]))")
+    with pytest.raises(ValueError, match=r"\$__range.* has a variable other than \$__interval, \$__rate_interval"):
+        render(prometheus, path)
+
+
+def test_a_time_shorter_than_two_scrapes_is_refused(prometheus):
+    with pytest.raises(ValueError, match=r"end is 0\.9 s after start; a picture needs two scrapes, 1 s"):
+        render(prometheus, DASHBOARD, seconds=0.9)
+
+
+def test_the_rate_interval_holds_four_scrapes_or_a_step_and_a_scrape():
+    assert rate_interval(step_seconds=1, scrape_seconds=5) == "20000ms"
+    assert rate_interval(step_seconds=60, scrape_seconds=5) == "65000ms"
+
+
+def test_the_briefs_panels_ask_the_briefs_questions():
+    assert PANELS["Total predictions"]["targets"][0]["expr"] == "sum(prediction_requests_total)"
+    assert PANELS["Fraudulent predictions"]["targets"][0]["expr"] == "sum(fraud_predictions_total)"
+    p95 = "histogram_quantile(0.95, sum(rate(prediction_latency_seconds_bucket[1m])) by (le))"
+    assert PANELS["Latency, 95th percentile"]["targets"][0]["expr"] == p95
+    assert RULES["LatencyHigh"].startswith(p95)
+
+
+@pytest.mark.parametrize(
+    ("title", "alert"),
+    [
+        ("Fraud rate", "FraudRateHigh"),
+        ("Fraud rate over time", "FraudRateHigh"),
+        ("Latency, 95th percentile", "LatencyHigh"),
+        ("Latency of a prediction", "LatencyHigh"),
+        ("Error rate", "ErrorRateHigh"),
+        ("Error rate over time", "ErrorRateHigh"),
+        ("Score drift", "ScoreDrift"),
+    ],
+)
+def test_a_panel_turns_red_where_its_alert_begins(title, alert):
+    (limit,) = re.findall(r"> ([\d.]+)", RULES[alert])
+    red = PANELS[title]["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]
+    assert (red["color"], red["value"]) == ("semi-dark-red", float(limit))
+
+
+def test_the_alert_panel_has_a_row_for_each_alert():
+    rows = {target["legendFormat"]: target["expr"] for target in PANELS["Alerts"]["targets"]}
+    assert list(rows) == list(RULES)
+    assert all(set(re.findall(r'alertname="(\w+)"', expr)) == {name} for name, expr in rows.items())
+
+
+def test_panels_fill_grafanas_grid_without_overlap():
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in PANELS.values())
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    rows = max(y for _, y in cells) + 1
+    assert sorted(cells) == sorted((x, y) for x in range(24) for y in range(rows))

@@ -1,4 +1,4 @@
-"""Enriched messages: a transaction with its features and where it came from, as JSON; each counted once when read."""
+"""Enriched messages: a transaction with its features and its source, as JSON; each is read once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class InvalidEnrichedMessage(ValueError):
 def enriched_message(
     transaction: Transaction, features: Sequence[float], spec: FeatureSpec, partition: int, offset: int
 ) -> bytes:
-    """The JSON of the transaction's fields, its features (null: missing), where it lay and the hash of the spec."""
+    """The JSON of the transaction's fields, its features (null: missing), its source and the hash of the spec."""
     source = {"source_partition": partition, "source_offset": offset, "spec": spec.hash}
     return orjson.dumps(transaction.to_dict() | dict(zip(spec.names, features, strict=True)) | source)
 
@@ -33,16 +33,17 @@ def enriched_message(
 def read_enriched_topic(
     bootstrap_servers: str, topic: str, spec: FeatureSpec = SPEC, deadline_seconds: float = 60.0
 ) -> pd.DataFrame:
-    """What the topic holds now: transaction_id and features (NaN: missing), indexed by source partition and offset.
+    """The enriched messages of the topic so far: transaction_id and features (NaN: missing).
 
-    A job that was stopped and started again may have written a message twice; the first one counts.
+    The index is source partition and offset. A job that was stopped and started again may have written a message
+    twice: the first one counts.
 
     Raises:
         InvalidEnrichedMessage: for features of another spec.
         TimeoutError, TopicError, NoBroker: when the time is up, or there is no such topic, no broker.
     """
     columns = ("transaction_id", *spec.names)
-    found: dict[tuple[int, int], tuple[object, ...]] = {}
+    rows: dict[tuple[int, int], tuple[object, ...]] = {}
     for record in records_now(bootstrap_servers, topic, deadline_seconds):
         message = orjson.loads(record.value)
         if message["spec"] != spec.hash:
@@ -51,9 +52,9 @@ def read_enriched_topic(
                 f"{message['spec'][:12]}, not of {spec.hash[:12]}; read it with the spec that made it"
             )
         source = message["source_partition"], message["source_offset"]
-        found.setdefault(source, tuple(message[name] for name in columns))
-    index = pd.MultiIndex.from_tuples(found, names=SOURCE) if found else None
-    frame = pd.DataFrame(found.values(), index=index, columns=columns)
+        rows.setdefault(source, tuple(message[name] for name in columns))
+    index = pd.MultiIndex.from_tuples(rows, names=SOURCE) if rows else None
+    frame = pd.DataFrame(rows.values(), index=index, columns=columns)
     return frame.astype(dict.fromkeys(spec.names, float)).sort_index()
 
 

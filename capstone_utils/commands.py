@@ -1,4 +1,4 @@
-"""What each command does, once `.venv` is there and everything can be imported."""
+"""The commands; each imports its own parts, so that `serve` and `worker` run where the course is not installed."""
 
 from __future__ import annotations
 
@@ -9,41 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from capstone_utils.course.authoring.checks import run_checks
-from capstone_utils.course.authoring.refresh import refresh_notebooks
-from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
-from capstone_utils.course.authoring.runner import run_course
-from capstone_utils.ingestion.broker.broker import BrokerError, start_broker
-from capstone_utils.ingestion.broker.java import JavaNotFound
-from capstone_utils.ingestion.broker.maven import JarError
-from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.streaming.clients import NoBroker
-from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, replay, waiting_letters
-from capstone_utils.ingestion.streaming.partition_log import SilentLog
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics
-from capstone_utils.monitoring.prometheus.binary import PrometheusNotFound
-from capstone_utils.monitoring.prometheus.client import PrometheusError
-from capstone_utils.monitoring.prometheus.server import start_prometheus
-from capstone_utils.serving.service.main import main as serve
-from capstone_utils.serving.worker.main import main as work
-from capstone_utils.settings import ROOT, InvalidSetting, Settings
+from capstone_utils.errors import CapstoneError
+from capstone_utils.settings import ROOT, Settings
 
-# What a user can mend: its message says how, and a traceback would only hide it.
-EXPECTED = (
-    AnotherReplay,
-    BrokerError,
-    FileExistsError,
-    InvalidSetting,
-    JarError,
-    JavaNotFound,
-    NoBroker,
-    PrometheusError,
-    PrometheusNotFound,
-    ReportError,
-    SilentLog,
-    TopicError,
-    ValueError,
-)
+EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -54,7 +23,10 @@ def run_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    except EXPECTED as error:
+    except ModuleNotFoundError as error:
+        print(f"{error}: {options.command} needs it. {EXTRAS}", file=sys.stderr)
+        return 1
+    except (CapstoneError, FileExistsError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -64,6 +36,9 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _broker(_: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.broker.broker import start_broker
+    from capstone_utils.ingestion.streaming.topics import create_topics
+
     settings = Settings.from_environment()
     with start_broker(settings) as broker:
         if not broker.started:
@@ -76,6 +51,8 @@ def _broker(_: argparse.Namespace) -> int:
 
 
 def _prometheus(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.prometheus.server import start_prometheus
+
     settings = Settings.from_environment()
     target = f"{settings.host}:{settings.metrics_port}"
     with start_prometheus(settings, {"fastapi_metrics": target}) as prometheus:
@@ -93,6 +70,8 @@ def _wait_for_a_signal() -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+
     stream = simulate(SimulatorConfig(seed=options.seed, customers=options.customers, days=options.days))
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,6 +84,8 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _dead_letters(options: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.streaming.dead_letter_replay import replay, waiting_letters
+
     settings = Settings.from_environment()
     if options.action == "replay":
         print(replay(settings))
@@ -118,6 +99,8 @@ def _dead_letters(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
+
     if options.check:
         stale = stale_documents()
         for path in stale:
@@ -130,15 +113,45 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.runner import run_course
+
+    return run_course()
+
+
+def _test(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.checks import run_checks
+
+    return run_checks()
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.service.main import main
+
+    return main()
+
+
+def _work(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.worker.main import main
+
+    return main()
+
+
+def _refresh(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.refresh import refresh_notebooks
+
+    return refresh_notebooks()
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": lambda _: run_course(),
-    "test": lambda _: run_checks(),
+    "run": _run,
+    "test": _test,
     "broker": _broker,
     "prometheus": _prometheus,
-    "serve": lambda _: serve(),
-    "worker": lambda _: work(),
+    "serve": _serve,
+    "worker": _work,
     "dead-letters": _dead_letters,
     "simulate": _simulate,
     "report": _report,
-    "notebooks": lambda _: refresh_notebooks(),
+    "notebooks": _refresh,
 }

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent  # the repository; site-packages where the package was installed by pip
+HOME = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()  # below it lies build/, unless a variable says where
 PREFIX = "CAPSTONE_"  # without it, Kubernetes' own KAFKA_PORT=tcp://... would be read as ours
 
 
@@ -34,8 +35,8 @@ class Settings:
     worker_group: str = "fraud-workers"  # the workers that share the topic
     worker_name: str = "1"  # this worker's own in its group: another one of this name takes its place
     kafka_client: str = "kafka-python"  # the worker's; or "confluent"
-    work_dir: Path = ROOT / "build" / "course"  # what the notebooks hand to each other
-    cache_dir: Path = ROOT / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
+    work_dir: Path = HOME / "build" / "course"  # what the notebooks hand to each other
+    cache_dir: Path = HOME / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
     state_dir: Path = Path("state")  # what a service or a worker remembers; below work_dir unless absolute
     api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from capstone_utils.course.authoring.architecture import PACKAGE, draw_architecture
 from capstone_utils.course.results import METRICS, Figure, load, success_rows
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
 from capstone_utils.settings import ROOT
 
@@ -19,7 +20,7 @@ FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
 MARK = re.compile(r"<!-- (?:table|figure):")
 
 
-class ReportError(Exception):
+class ReportError(CapstoneError):
     """A document that asks for something that the results do not have, or results that are missing."""
 
 

@@ -1,4 +1,4 @@
-"""What each command does, once `.venv` is there and everything can be imported."""
+"""The commands, once `.venv` is there and everything can be imported."""
 
 from __future__ import annotations
 
@@ -11,39 +11,17 @@ from typing import NoReturn
 
 from capstone_utils.course.authoring.checks import run_checks
 from capstone_utils.course.authoring.refresh import refresh_notebooks
-from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
+from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
 from capstone_utils.course.authoring.runner import run_course
-from capstone_utils.ingestion.broker.broker import BrokerError, start_broker
-from capstone_utils.ingestion.broker.java import JavaNotFound
-from capstone_utils.ingestion.broker.maven import JarError
+from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.broker.broker import start_broker
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.streaming.clients import NoBroker
-from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, replay, waiting_letters
-from capstone_utils.ingestion.streaming.partition_log import SilentLog
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics
-from capstone_utils.monitoring.prometheus.binary import PrometheusNotFound
-from capstone_utils.monitoring.prometheus.client import PrometheusError
+from capstone_utils.ingestion.streaming.dead_letter_replay import pending_dead_letters, replay
+from capstone_utils.ingestion.streaming.topics import create_topics
 from capstone_utils.monitoring.prometheus.server import start_prometheus
 from capstone_utils.serving.service.main import main as serve
 from capstone_utils.serving.worker.main import main as work
-from capstone_utils.settings import ROOT, InvalidSetting, Settings
-
-# What a user can mend: its message says how, and a traceback would only hide it.
-EXPECTED = (
-    AnotherReplay,
-    BrokerError,
-    FileExistsError,
-    InvalidSetting,
-    JarError,
-    JavaNotFound,
-    NoBroker,
-    PrometheusError,
-    PrometheusNotFound,
-    ReportError,
-    SilentLog,
-    TopicError,
-    ValueError,
-)
+from capstone_utils.settings import ROOT, Settings
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -54,7 +32,7 @@ def run_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    except EXPECTED as error:
+    except CapstoneError as error:  # its message says what to do; a fault of the code keeps its traceback
         print(error, file=sys.stderr)
         return 1
 
@@ -95,9 +73,12 @@ def _wait_for_a_signal() -> None:
 def _simulate(options: argparse.Namespace) -> int:
     stream = simulate(SimulatorConfig(seed=options.seed, customers=options.customers, days=options.days))
     folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("transactions", "labels", "truth"):
-        getattr(stream, name).to_parquet(folder / f"{name}.parquet", index=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("transactions", "labels", "truth"):
+            getattr(stream, name).to_parquet(folder / f"{name}.parquet", index=False)
+    except OSError as error:
+        raise CapstoneError(f"{folder} cannot be written to ({error}); name another folder") from error
     fraud = int((stream.truth["scenario"] != "legitimate").sum())
     print(f"{len(stream.transactions):,} transactions, {fraud:,} of them fraud, in {folder}: transactions.parquet,")
     print("labels.parquet (as the bank gets them, later) and truth.parquet (for judging only).")
@@ -110,9 +91,9 @@ def _dead_letters(options: argparse.Namespace) -> int:
         print(replay(settings))
         return 0
     number = 0
-    for number, letter in enumerate(waiting_letters(settings), start=1):
+    for number, dead_letter in enumerate(pending_dead_letters(settings), start=1):
         if number <= options.most:
-            print(letter)
+            print(dead_letter)
     print(f"{number:,} in {settings.dead_letter_topic}, {min(number, options.most):,} shown")
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capstone_utils.course.results import METRICS, Figure, load, success_rows
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
 from capstone_utils.settings import ROOT
 
@@ -17,7 +18,7 @@ FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
 MARK = re.compile(r"<!-- (?:table|figure):")
 
 
-class ReportError(Exception):
+class ReportError(CapstoneError):
     """A document that asks for something that the results do not have, or results that are missing."""
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told: docker/'s own configuration and rules, with addresses and durations for a laptop."""
+"""Prometheus' configuration and rules: those of docker/, with addresses and durations for a laptop."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from benchmarks.contenders import WINDOW_US, slide
 from capstone_utils.features.online.online import OnlineFeatures
-from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec, Window
-from capstone_utils.transaction import Transaction
+from capstone_utils.features.spec import SPEC, FeatureSpec, Window
+from capstone_utils.transaction import SECOND_US, Transaction
 
 START_US = 1_767_225_600 * SECOND_US
 DAY = 86_400

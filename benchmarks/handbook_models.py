@@ -22,10 +22,11 @@ from tqdm import tqdm
 
 from benchmarks.handbook_data import DAY_SECONDS, LABEL_DELAY_DAYS
 from capstone_utils.features.offline.offline import offline_features
-from capstone_utils.features.spec import DAY_US, FeatureSpec, State, Window
+from capstone_utils.features.spec import FeatureSpec, State, Window
 from capstone_utils.serving.evaluation.card_precision import card_precision
 from capstone_utils.serving.evaluation.intervals import f1_interval
 from capstone_utils.serving.training.thresholds import steady_threshold
+from capstone_utils.transaction import DAY_US
 
 TEST_FROM, TRAIN_FROM, TRAIN_TO = "2018-08-08", "2018-07-25", "2018-07-31"
 OURS_FROM, CHOSEN_FROM, CHOSEN_TO = "2018-05-08", "2018-07-25", "2018-07-17"  # the longest windows are full by May

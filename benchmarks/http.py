@@ -27,11 +27,10 @@ from benchmarks.http_load import Load, as_request, load
 from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
-from capstone_utils.features.spec import DAY_US
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.process import bind
 from capstone_utils.settings import ROOT, Settings
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import DAY_US, Transaction
 
 GOALS = {"predict_rps": 8_000, "score_rps": 5_000}
 BRIEF = {

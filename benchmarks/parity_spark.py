@@ -47,7 +47,7 @@ def spark_stream(arrivals: pd.DataFrame, daily: Daily) -> pd.DataFrame:
                 query = start_stream(spark, job, SPEC, daily, until_now=True)
                 if not query.awaitTermination(DEADLINE_SECONDS):
                     raise TimeoutError(f"Spark did not read the topic within {DEADLINE_SECONDS} s")
-            enriched = read_enriched_topic(broker.bootstrap_servers, job.enriched_topic, SPEC, DEADLINE_SECONDS)
+            enriched = read_enriched_topic(broker.bootstrap_servers, job.enriched_topic)
     return _by_arrival(enriched, arrivals)
 
 

@@ -35,7 +35,7 @@ from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.broker.broker import start_broker
 from capstone_utils.ingestion.frames import transactions_of
-from capstone_utils.ingestion.streaming.partition_log import read_partition
+from capstone_utils.ingestion.streaming.partition_log import read_topic
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.serving.gc_pauses import freeze_heap
@@ -94,8 +94,8 @@ def throughput(settings: Settings, payments: list[Transaction], command: list[st
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the backlog was not scored within {WAIT_SECONDS:.0f} s")
             time.sleep(0.5)
-    records = (read_partition(settings.bootstrap_servers, settings.scores_topic, part) for part in range(4))
-    written = np.sort([record.timestamp for partition in records for record in partition]) / 1000
+    records = read_topic(settings.bootstrap_servers, settings.scores_topic)
+    written = np.sort([record.timestamp for record in records]) / 1000
     low, high = len(written) // 10, 9 * len(written) // 10
     return float((high - low) / (written[high] - written[low]))
 

@@ -26,7 +26,7 @@ def run_command(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         print(f"{error}: {options.command} needs it. {EXTRAS}", file=sys.stderr)
         return 1
-    except (CapstoneError, FileExistsError, RuntimeError, ValueError) as error:
+    except CapstoneError as error:  # its message says what to do; a fault of the code keeps its traceback
         print(error, file=sys.stderr)
         return 1
 
@@ -74,9 +74,12 @@ def _simulate(options: argparse.Namespace) -> int:
 
     stream = simulate(SimulatorConfig(seed=options.seed, customers=options.customers, days=options.days))
     folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("transactions", "labels", "truth"):
-        getattr(stream, name).to_parquet(folder / f"{name}.parquet", index=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("transactions", "labels", "truth"):
+            getattr(stream, name).to_parquet(folder / f"{name}.parquet", index=False)
+    except OSError as error:
+        raise CapstoneError(f"{folder} cannot be written to ({error}); name another folder") from error
     fraud = int((stream.truth["scenario"] != "legitimate").sum())
     print(f"{len(stream.transactions):,} transactions, {fraud:,} of them fraud, in {folder}: transactions.parquet,")
     print("labels.parquet (as the bank gets them, later) and truth.parquet (for judging only).")
@@ -84,16 +87,16 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _dead_letters(options: argparse.Namespace) -> int:
-    from capstone_utils.ingestion.streaming.dead_letter_replay import replay, waiting_letters
+    from capstone_utils.ingestion.streaming.dead_letter_replay import pending_dead_letters, replay
 
     settings = Settings.from_environment()
     if options.action == "replay":
         print(replay(settings))
         return 0
     number = 0
-    for number, letter in enumerate(waiting_letters(settings), start=1):
+    for number, dead_letter in enumerate(pending_dead_letters(settings), start=1):
         if number <= options.most:
-            print(letter)
+            print(dead_letter)
     print(f"{number:,} in {settings.dead_letter_topic}, {min(number, options.most):,} shown")
     return 0
 

@@ -8,10 +8,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from capstone_utils.errors import CapstoneError
+
 SCHEMA_VERSION = 1
 FIELDS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
 MAX_ID = 2**63 - 1
 MAX_AMOUNT_CENTS = 10**9  # ten million, either way: refunds are negative
+SECOND_US = 1_000_000  # event times are integer microseconds
+DAY_SECONDS = 86_400
+DAY_US = DAY_SECONDS * SECOND_US
 MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 MAX_TEXT = 64
@@ -20,7 +25,7 @@ MISSING = object()
 _the_seven = itemgetter(*FIELDS)
 
 
-class InvalidTransaction(ValueError):
+class InvalidTransaction(CapstoneError):
     """A message that is no transaction; says which field, what it held and what would be right."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:

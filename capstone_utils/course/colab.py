@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java, java_version
 from capstone_utils.settings import ROOT
 
@@ -40,7 +41,7 @@ setup()
 """
 
 
-class InstallError(RuntimeError):
+class InstallError(CapstoneError):
     """What is missing could not be installed; the message says what to do."""
 
 

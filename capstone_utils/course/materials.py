@@ -52,7 +52,8 @@ def ensure_topic(broker: Broker, settings: Settings, stream: Simulation) -> int:
 def read_topic(broker: Broker, settings: Settings, messages: int) -> Iterator[Transaction]:
     """So many transactions from the beginning of the topic, as a new consumer group reads them."""
     group = f"kitchen-{time.time_ns()}"
-    with TransactionReader(broker.bootstrap_servers, settings.transactions_topic, group) as reader:
+    where = broker.bootstrap_servers, settings.transactions_topic, group, settings.dead_letter_topic
+    with TransactionReader(*where) as reader:
         for batch in reader.batches(messages, deadline_seconds=READ_SECONDS):
             for received in batch:
                 yield received.transaction

@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.daily_tables import daily_tables
 from capstone_utils.features.offline.offline import offline_features
-from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec
+from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.files import replaced
 from capstone_utils.ingestion.labels import labels_known_by
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import SECOND_US, Transaction
 
 RAW_COLUMNS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
 LABEL_COLUMNS = ("is_fraud", "label_known_at")
 
 
-class InvalidEnrichedFile(ValueError):
+class InvalidEnrichedFile(CapstoneError):
     """A file that does not hold enriched transactions; says which columns or rows are wrong."""
 
 
@@ -60,9 +61,13 @@ def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
     """The frame of a CSV file that `write_enriched` wrote.
 
     Raises:
-        InvalidEnrichedFile: when columns of the spec are missing or rows are out of event-time order.
+        InvalidEnrichedFile: when it is no CSV file, or columns of the spec are missing, or rows are out of event-time
+            order.
     """
-    frame = pd.read_csv(path, float_precision="round_trip")
+    try:
+        frame = pd.read_csv(path, float_precision="round_trip", dtype={"timestamp": float})
+    except ValueError as error:
+        raise InvalidEnrichedFile(f"{path.name} cannot be read ({error}); run notebook 2 to make it again") from error
     missing = [name for name in (*RAW_COLUMNS, *spec.names, *LABEL_COLUMNS) if name not in frame]
     if missing:
         raise InvalidEnrichedFile(f"{path.name} lacks the columns {missing}; run notebook 2 to make it again")

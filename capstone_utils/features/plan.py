@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from capstone_utils.features.spec import SECOND_US, FeatureSpec, Window
+from capstone_utils.features.spec import FeatureSpec, Window
+from capstone_utils.transaction import SECOND_US
 
 
 class Range(NamedTuple):

@@ -9,6 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from capstone_utils.course.authoring.runner import executed_dir, notebooks, run_course
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
 from capstone_utils.settings import ROOT, Settings
 
@@ -16,7 +17,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 ANY_PATH = re.compile(r"/(?:root|home|work|tmp|Users)/\S*")
 
 
-class MachinePath(ValueError):
+class MachinePath(CapstoneError):
     """An output that shows a path of this machine; the message says in which cell."""
 
 

@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from capstone_utils.course.authoring.progress import ProgressLine
 from capstone_utils.course.results import load, results_path, success_rows
+from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -26,8 +27,12 @@ TRACEBACK_LINES = 15
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class CellFailed(Exception):
+class CellFailed(CapstoneError):
     """A cell that raised; the message shows its source and the end of its traceback."""
+
+
+class WorkDirTaken(CapstoneError):
+    """A work directory that holds other things than an earlier run."""
 
 
 class _OwnKernel(KernelSpecManager):
@@ -117,11 +122,11 @@ def clear_work_dir(work_dir: Path) -> None:
     """Remove what an earlier run left; a folder outside build/ that holds other things is never touched.
 
     Raises:
-        FileExistsError: when such a folder is in the way.
+        WorkDirTaken: when such a folder is in the way.
     """
     ours = work_dir.is_relative_to(ROOT / "build") or (work_dir / "results.json").exists()
     if not ours and work_dir.exists() and any(work_dir.iterdir()):
-        raise FileExistsError(
+        raise WorkDirTaken(
             f"CAPSTONE_WORK_DIR={work_dir} is not empty and holds no earlier run. Name an empty one: a run clears it."
         )
     shutil.rmtree(work_dir, ignore_errors=True)

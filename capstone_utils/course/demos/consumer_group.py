@@ -75,7 +75,7 @@ class ReadingGroup:
         deadline = time.monotonic() + START_SECONDS
         while not self._shared_out(partitions):
             if time.monotonic() > deadline or any(reading.done() for reading in self._reading):
-                raise TimeoutError(f"the group shared out {self.assignment()} within {START_SECONDS:.0f} s")
+                raise TimeoutError(f"the group had shared out only {self.assignment()} after {START_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def __exit__(

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.ingestion.places import PLACES
+from capstone_utils.ingestion.simulation.fraud.scenarios import TESTING_GAP_SECONDS, card_testing_dollars
 from capstone_utils.ingestion.simulation.merchants import SITES
 from capstone_utils.serving.service.state.scorer import Score, Scorer
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import SECOND_US, Transaction
 
 FIRST_ID = 900_000_000_000  # far above the stream's own ids
 
@@ -29,8 +30,8 @@ def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | N
     place, device = str(generator.choice(list(PLACES))), f"mobile-{generator.integers(16**4):04x}"
     time_us = round((enriched["timestamp"].iloc[-1] + 3600.0) * 1_000_000) if start_us is None else start_us
     for number in range(size):
-        time_us += round(generator.uniform(4, 24) * 1_000_000)
-        cents = max(round(100 * generator.lognormal(np.log(1.2), 0.45)), 50)
+        time_us += round(generator.uniform(*TESTING_GAP_SECONDS) * SECOND_US)
+        cents = round(100 * card_testing_dollars(1, generator)[0])
         yield Transaction(
             FIRST_ID + seed * 1_000_000 + number, victim, cents, time_us, place, str(merchants[number]), device
         )

@@ -40,7 +40,8 @@ def run_live(
     ages: list[float] = []
     done: list[tuple[float, int]] = []
     group = f"live-{time.time_ns()}"
-    with TransactionReader(broker.bootstrap_servers, TOPIC, group) as reader, ThreadPoolExecutor(1) as background:
+    where = broker.bootstrap_servers, TOPIC, group, broker.settings.dead_letter_topic
+    with TransactionReader(*where) as reader, ThreadPoolExecutor(1) as background:
         payments = made_now(stream, total)
         sending = background.submit(produce, broker.bootstrap_servers, TOPIC, payments, rate_per_second)
         for batch in reader.batches(total, seconds + GRACE_SECONDS):

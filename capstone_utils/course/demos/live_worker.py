@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 import psutil
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from capstone_utils.course.demos.live_features import LiveRun, made_now
 from capstone_utils.features.daily_tables import read_daily
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.simulation.simulator import Simulation
+from capstone_utils.ingestion.streaming.partition_log import assigned_consumer
 from capstone_utils.ingestion.streaming.producer import ProduceReport, produce
 from capstone_utils.ingestion.streaming.topics import recreate_topic
 from capstone_utils.process import Child
@@ -101,11 +102,8 @@ class _Scores:
     def __init__(self, settings: Settings) -> None:
         self.when: list[float] = []
         self.ages: list[float] = []
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
-        )
         partitions = [TopicPartition(settings.scores_topic, number) for number in range(settings.partitions)]
-        self._consumer.assign(partitions)
+        self._consumer = assigned_consumer(settings.bootstrap_servers, partitions)
         self._consumer.seek_to_beginning(*partitions)
 
     def read_until(self, count: int, seconds: float) -> bool:

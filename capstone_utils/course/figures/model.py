@@ -13,6 +13,7 @@ from sklearn.metrics import precision_recall_curve
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
 from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
 from capstone_utils.serving.training.splits import Split
+from capstone_utils.transaction import DAY_SECONDS
 
 PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
@@ -32,10 +33,10 @@ def draw_label_arrival(days: np.ndarray) -> Figure:
 def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
     """Transactions a day along the calendar; the parts in colour, warm-up and label-delay gaps in grey."""
     figure, axes = plt.subplots(figsize=(9, 2.4))
-    midnight = frame["timestamp"].iloc[0] // 86_400
+    midnight = frame["timestamp"].iloc[0] // DAY_SECONDS
 
     def daily(part: pd.DataFrame) -> pd.Series:
-        return (part["timestamp"] // 86_400 - midnight).astype(int).value_counts().sort_index()
+        return (part["timestamp"] // DAY_SECONDS - midnight).astype(int).value_counts().sort_index()
 
     whole = daily(frame)
     axes.bar(whole.index, whole, width=0.9, color="#d5dbe1", label="warm-up, gaps, labels still to come")

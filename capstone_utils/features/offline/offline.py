@@ -11,7 +11,6 @@ from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.offline.history import history_values
 from capstone_utils.features.offline.windows import DUPLICATE, KEPT, window_values
-from capstone_utils.features.online.user_state import HISTORY
 from capstone_utils.features.plan import key_plan, other_keys
 from capstone_utils.features.spec import SPEC, FeatureSpec, State
 from capstone_utils.ingestion.places import distance_km
@@ -79,6 +78,6 @@ def _history(
     distances = np.array([[distance_km(a, b) for b in places] for a in places], dtype=float)
     distances = distances.reshape(len(places), len(places))
     codes = _codes(frame, spec.known_columns)
-    values = history_values(users, status, facts, codes, location_codes, distances, spec.max_values)
-    order = [*HISTORY, *spec.known_columns]
-    return {f.name: values[:, order.index(f.column or f.kind)] for f in features}
+    values, flags = history_values(users, status, facts, codes, location_codes, distances, spec.max_values)
+    values |= zip(spec.known_columns, flags, strict=True)
+    return {f.name: values[f.column or f.kind] for f in features}

@@ -7,9 +7,8 @@ from operator import itemgetter
 from typing import Any
 
 from capstone_utils.features.moment import MOMENT
-from capstone_utils.features.online.user_state import HISTORY
 from capstone_utils.features.plan import KeyPlan
-from capstone_utils.features.spec import Daily, Feature, FeatureSpec, State, Window
+from capstone_utils.features.spec import HISTORY, Daily, Feature, FeatureSpec, State, Window
 
 Getter = Callable[[Sequence[Any]], tuple[Any, ...]]
 

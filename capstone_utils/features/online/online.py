@@ -12,10 +12,10 @@ from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.online.key_store import KeyStore
 from capstone_utils.features.online.layout import in_order, tuple_getter
 from capstone_utils.features.online.snapshot import seal, unseal
-from capstone_utils.features.online.user_state import HISTORY, UserState
+from capstone_utils.features.online.user_state import UserState
 from capstone_utils.features.online.user_store import AWAKE_USERS, UserStore
 from capstone_utils.features.plan import key_plan, other_keys
-from capstone_utils.features.spec import SPEC, FeatureSpec, State
+from capstone_utils.features.spec import HISTORY, SPEC, FeatureSpec, State
 from capstone_utils.transaction import Transaction
 
 FIELDS = Transaction._fields

@@ -6,6 +6,7 @@ import hashlib
 import struct
 from typing import Literal
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.spec import FeatureSpec
 
 FORMAT = 1
@@ -15,7 +16,7 @@ _MAGIC = b"features"
 _HEADER = struct.Struct("<8sBB32s32s")  # magic, format, content, hash of the spec, SHA-256 of what follows
 
 
-class InvalidSnapshot(ValueError):
+class InvalidSnapshot(CapstoneError):
     """Bytes that are no snapshot of this spec's state; says why. The way on is to rebuild the state from the log."""
 
     def __init__(self, reason: str) -> None:

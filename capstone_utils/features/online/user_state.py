@@ -9,11 +9,8 @@ from typing import Any
 
 from capstone_utils.features.online.window_state import WindowState
 from capstone_utils.features.plan import KeyPlan
-from capstone_utils.features.spec import SECOND_US
 from capstone_utils.ingestion.places import distance_km
-from capstone_utils.transaction import Transaction
-
-HISTORY = ("seconds_since_last", "speed_kmh", "amount_ratio")
+from capstone_utils.transaction import SECOND_US, Transaction
 
 
 class UserState(WindowState):

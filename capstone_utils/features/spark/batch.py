@@ -11,6 +11,7 @@ from pyspark.broadcast import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import SPEC, FeatureSpec, InvalidSpec
@@ -21,7 +22,7 @@ TYPES = {name: "bigint" if name in NUMBERS else "string" for name in Transaction
 DUPLICATE = "duplicate"
 
 
-class InvalidHistory(ValueError):
+class InvalidHistory(CapstoneError):
     """A frame that is no history of transactions; says which column, what it holds and what would be right."""
 
 

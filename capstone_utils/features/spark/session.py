@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import OLDEST_VERSION, JavaNotFound, installed, java_version
 from capstone_utils.ingestion.broker.maven import fetch_jars
 from capstone_utils.settings import ROOT
@@ -27,7 +28,7 @@ NEWEST_JAVA = 22  # Java 23 took away what Hadoop 3.4.1, inside Spark 4.0, asks 
 STOP_SECONDS = 15.0
 
 
-class SparkError(RuntimeError):
+class SparkError(CapstoneError):
     """A session that cannot be had; the message says why and what to do."""
 
 

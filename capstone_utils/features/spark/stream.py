@@ -19,7 +19,7 @@ from capstone_utils.features.spark.batch import check_keys
 from capstone_utils.features.spark.enriched_topic import enriched_message
 from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, dead_letter_headers, ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, describe_topic
+from capstone_utils.ingestion.streaming.topics import describe_topic, ensure_topic
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
@@ -93,10 +93,7 @@ def start_stream(
 
 def _ensure_topics(job: StreamJob) -> None:
     partitions = len(describe_topic(job.bootstrap_servers, job.transactions_topic))
-    try:
-        describe_topic(job.bootstrap_servers, job.enriched_topic)
-    except TopicError:
-        create_topics(job.bootstrap_servers, {job.enriched_topic: partitions})
+    ensure_topic(job.bootstrap_servers, job.enriched_topic, partitions)
     ensure_dead_letter_topic(job.bootstrap_servers, job.dead_letter_topic)
 
 

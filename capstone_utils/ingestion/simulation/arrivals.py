@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import InvalidValue
+
 
 def arrive(
     frame: pd.DataFrame, late_share: float, duplicate_share: float, max_lateness_seconds: float, seed: int
@@ -15,13 +17,13 @@ def arrive(
     first copy. `frame` is sorted by event_time_us; the result's index counts from 0.
 
     Raises:
-        ValueError: naming the argument, its value and what would be right.
+        InvalidValue: naming the argument, its value and what would be right.
     """
     for name, share in (("late_share", late_share), ("duplicate_share", duplicate_share)):
         if not 0 <= share <= 1:
-            raise ValueError(f"{name}={share!r} is not a share (0 to 1)")
+            raise InvalidValue(f"{name}={share!r} is not a share (0 to 1)")
     if not max_lateness_seconds >= 0:
-        raise ValueError(f"max_lateness_seconds={max_lateness_seconds!r} is negative")
+        raise InvalidValue(f"max_lateness_seconds={max_lateness_seconds!r} is negative")
     generator = np.random.default_rng(seed)
     late = generator.random(len(frame)) < late_share
     delay_us = (generator.random(len(frame)) * max_lateness_seconds * 1e6).astype(np.int64)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.places import PLACES, distance_km
 from capstone_utils.ingestion.simulation.customers import Customers
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS
+from capstone_utils.transaction import DAY_SECONDS
 
 BLOCK_DAYS = 21  # at most one journey and one gift season a customer in each such block
 TRAVEL_KM_AN_HOUR = 750.0  # door to door costs AIRPORT_HOURS besides
@@ -36,7 +37,7 @@ class HardNegativeRates:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-                raise ValueError(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
+                raise InvalidValue(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
 
 
 @dataclass(frozen=True)

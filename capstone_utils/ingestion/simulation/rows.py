@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-SECOND_US = 1_000_000
-DAY_SECONDS = 86_400
+from capstone_utils.transaction import DAY_SECONDS, SECOND_US
+
 SCENARIOS = ("legitimate", "card_testing", "account_takeover", "cloned_card", "compromised_merchant", "cash_out")
 HARD_NEGATIVES = ("none", "travel", "new_phone", "gift_season", "shared_card", "small_payments")
 

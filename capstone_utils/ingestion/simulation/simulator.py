@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import device_names, make_customers
 from capstone_utils.ingestion.simulation.fraud.scenarios import (
@@ -22,19 +23,17 @@ from capstone_utils.ingestion.simulation.fraud.thieves import BLENDS, Difficulty
 from capstone_utils.ingestion.simulation.hard_negatives import HardNegativeRates, make_life
 from capstone_utils.ingestion.simulation.merchants import Merchants, make_merchants
 from capstone_utils.ingestion.simulation.purchases import purchases
-from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, report
+from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, draw_labels
 from capstone_utils.ingestion.simulation.rows import (
-    DAY_SECONDS,
     HARD_NEGATIVES,
     SCENARIOS,
-    SECOND_US,
     Rows,
     concatenate,
     to_cents,
     to_microseconds,
     until,
 )
-from capstone_utils.transaction import MAX_TIME_US, MIN_TIME_US
+from capstone_utils.transaction import DAY_SECONDS, MAX_TIME_US, MIN_TIME_US, SECOND_US
 
 PURCHASES_A_DAY = 2.4
 # One source of randomness each, so that more of one scenario changes no other transaction. Append only.
@@ -60,7 +59,7 @@ class SimulatorConfig:
     """The configuration of a simulation; the same one gives the same stream on every machine.
 
     Raises:
-        ValueError: naming the field, its value and what would be right.
+        InvalidValue: naming the field, its value and what would be right.
     """
 
     seed: int = 0
@@ -80,16 +79,16 @@ class SimulatorConfig:
         if self.drift_day is not None:
             _check_whole("drift_day", self.drift_day, 0, self.days - 1)
         if self.difficulty not in BLENDS:
-            raise ValueError(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
+            raise InvalidValue(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
         for name, kind in (("fraud", FraudRates), ("hard_negatives", HardNegativeRates), ("label_noise", LabelNoise)):
             if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
+                raise InvalidValue(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
         try:
             start_us = self.start_us()
         except (TypeError, ValueError):
-            raise ValueError(f"start={self.start!r} is not a date like 2026-01-05") from None
+            raise InvalidValue(f"start={self.start!r} is not a date like 2026-01-05") from None
         if not MIN_TIME_US <= start_us <= MAX_TIME_US - self.days * DAY_SECONDS * SECOND_US:
-            raise ValueError(f"start={self.start!r} and days={self.days} leave the years 2000 to 2099")
+            raise InvalidValue(f"start={self.start!r} and days={self.days} leave the years 2000 to 2099")
 
     def first_day(self) -> datetime:
         """Midnight UTC at which the stream begins."""
@@ -192,7 +191,7 @@ def _labels(
     """The labels; those of cash_out have a source of their own, so that the drift changes no other label."""
     drifted = scenario == SCENARIOS.index("cash_out")
     parts = [
-        report(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
+        draw_labels(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
         for chosen, source in ((~drifted, "labels"), (drifted, "cash_out_labels"))
     ]
     return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
@@ -215,4 +214,4 @@ def _devices(codes: np.ndarray, customers: int, stream: np.random.SeedSequence) 
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{name}={value!r} is not a whole number from {low} to {high}")
+        raise InvalidValue(f"{name}={value!r} is not a whole number from {low} to {high}")

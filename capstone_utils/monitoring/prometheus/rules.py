@@ -1,4 +1,4 @@
-"""What Prometheus is told: the configuration and the rules of production, with addresses and durations for a laptop."""
+"""Configuration and rules of Prometheus as in production, with addresses and durations for a laptop."""
 
 from __future__ import annotations
 

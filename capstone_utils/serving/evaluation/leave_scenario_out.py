@@ -8,14 +8,12 @@ import numpy as np
 
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS, SECOND_US
 from capstone_utils.ingestion.simulation.simulator import Simulation
 from capstone_utils.serving.evaluation.slices import recall_by_scenario
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.training.splits import split_by_time
+from capstone_utils.serving.training.splits import TEST_DAYS, first_days, split_by_time
 from capstone_utils.serving.training.train import predict, train_models
-
-TEST_BEGINS = 49  # the day of the stream on which the test week of `split_by_time` begins
+from capstone_utils.transaction import DAY_SECONDS, SECOND_US
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def without_scenario(stream: Simulation, scenario: str, until_day: int) -> Simul
 
 def leave_out(stream: Simulation, scenario: str) -> LeftOut:
     """What becomes of `scenario` when it begins with the test week, with the fallback and without."""
-    stream = without_scenario(stream, scenario, TEST_BEGINS)
+    stream = without_scenario(stream, scenario, until_day=int(first_days()[2]))
     split = split_by_time(enriched_history(stream.transactions, stream.labels))
     models, test = train_models(split), split.test
     verdicts = Classifier(models).classify(test[list(SPEC.names)].to_numpy(float))
@@ -68,7 +66,7 @@ def leave_out(stream: Simulation, scenario: str) -> LeftOut:
     return LeftOut(
         scenario=scenario,
         fraud=int(recalls[0]["fraud"].fillna(0).iloc[0]),
-        alerts_a_day=float(caught.sum() / 7),
+        alerts_a_day=float(caught.sum() / TEST_DAYS),
         recall_alone=float(recalls[0]["recall"].iloc[0]),
         recall=float(recalls[1]["recall"].iloc[0]),
         f1_alone=f1(alone),

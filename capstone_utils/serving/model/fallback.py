@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.serving.model.anomaly import AnomalyDetector
 
 MAX_LOG_ODDS = 14.0  # log-odds: a model that is surer than one in a million is not believed to be
 
 
-class InvalidFallback(ValueError):
+class InvalidFallback(CapstoneError):
     """A file that holds no fallback; says what is wrong with it."""
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 import uvicorn
 from prometheus_client import start_http_server
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.process import bind
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.reload import ModelReloader
@@ -28,7 +29,7 @@ GRACE_SECONDS = 30  # for requests under way when the service is told to stop
 BACKLOG = 256  # connections that wait to be taken; more are kept waiting by the kernel
 
 
-class ServiceError(RuntimeError):
+class ServiceError(CapstoneError):
     """A service that cannot start; the message says what to do."""
 
 

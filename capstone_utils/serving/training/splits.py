@@ -9,12 +9,14 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
+from capstone_utils.transaction import DAY_SECONDS
 
-DAY_SECONDS = 86_400
+WARM_UP_DAYS, TRAIN_DAYS, VALIDATION_DAYS, TEST_DAYS = 7, 21, 7, 7
 
 
-class InvalidSplit(ValueError):
+class InvalidSplit(CapstoneError):
     """A frame that cannot be split honestly; says why."""
 
 
@@ -55,12 +57,19 @@ class Split:
         ).T
 
 
+def first_days(
+    warm_up_days: int = WARM_UP_DAYS, train_days: int = TRAIN_DAYS, validation_days: int = VALIDATION_DAYS
+) -> np.ndarray:
+    """The days of the stream, from 0, on which training, validation and test begin. Shape (3,)."""
+    return np.cumsum([warm_up_days, train_days + LABEL_DELAY_DAYS, validation_days + LABEL_DELAY_DAYS])
+
+
 def split_by_time(
     frame: pd.DataFrame,
-    warm_up_days: int = 7,
-    train_days: int = 21,
-    validation_days: int = 7,
-    test_days: int = 7,
+    warm_up_days: int = WARM_UP_DAYS,
+    train_days: int = TRAIN_DAYS,
+    validation_days: int = VALIDATION_DAYS,
+    test_days: int = TEST_DAYS,
 ) -> Split:
     """The frame's training, validation and test weeks, with the label delay as a gap between each two.
 
@@ -76,7 +85,7 @@ def split_by_time(
         raise InvalidSplit("rows are not in time order: a shuffled split lets a model learn from the future")
     gap = LABEL_DELAY_DAYS
     midnight = times[0] // DAY_SECONDS
-    starts = np.cumsum([warm_up_days, train_days + gap, validation_days + gap]) + midnight
+    starts = first_days(warm_up_days, train_days, validation_days) + midnight
     ends = starts + np.array([train_days, validation_days, test_days])
     if times[-1] // DAY_SECONDS < ends[-1] + gap:
         have, need = int(times[-1] // DAY_SECONDS + 1 - midnight), int(ends[-1] + gap + 1 - midnight)
@@ -90,7 +99,7 @@ def split_by_time(
     return Split(train, validation, test, known)
 
 
-def weekly_folds(frame: pd.DataFrame, warm_up_days: int = 7, **days: int) -> Iterator[Split]:
+def weekly_folds(frame: pd.DataFrame, warm_up_days: int = WARM_UP_DAYS, **days: int) -> Iterator[Split]:
     """Splits like that of `split_by_time`, each a week later than the one before, as long as labels have arrived.
 
     What a model would have shown had it been trained anew each week: prequential evaluation. `days` are the lengths

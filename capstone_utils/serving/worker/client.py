@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from capstone_utils.errors import CapstoneError
+
 TAKEN = "this worker leaves: another one has its name, or it was silent for too long"
 Headers = Sequence[tuple[str, bytes]]
 
@@ -54,7 +56,7 @@ class Lost(RuntimeError):
     """The transaction was not committed, or it is not known to be: read on from the last commit, whatever that is."""
 
 
-class Fenced(RuntimeError):
+class Fenced(CapstoneError, RuntimeError):
     """Another worker has this worker's name, or it was thought dead for too long: it must leave."""
 
 

@@ -13,7 +13,7 @@ from prometheus_client import start_http_server
 from capstone_utils.features.daily_tables import read_daily
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, describe_topic, topic_id
+from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_id
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.reload import ModelReloader
@@ -122,18 +122,9 @@ def open_client(settings: Settings, moved: Moved) -> Client:
 def _ensure_topics(settings: Settings) -> int:
     """Make the topics that are missing; how many partitions `scores` has."""
     where = settings.bootstrap_servers
-    partitions = _ensure_topic(where, settings.transactions_topic, settings.partitions)
+    partitions = ensure_topic(where, settings.transactions_topic, settings.partitions)
     ensure_dead_letter_topic(where, settings.dead_letter_topic)
-    return _ensure_topic(where, settings.scores_topic, partitions)
-
-
-def _ensure_topic(where: str, topic: str, partitions: int) -> int:
-    """Make the topic with so many partitions where it is missing; how many it has."""
-    try:
-        return len(describe_topic(where, topic))
-    except TopicError:
-        create_topics(where, {topic: partitions})
-        return partitions
+    return ensure_topic(where, settings.scores_topic, partitions)
 
 
 if __name__ == "__main__":

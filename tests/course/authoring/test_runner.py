@@ -9,7 +9,14 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from capstone_utils.course.authoring.progress import ProgressLine
 from capstone_utils.course.authoring.refresh import MachinePath, with_outputs
-from capstone_utils.course.authoring.runner import CellFailed, clear_work_dir, execute, success_rows, write_page
+from capstone_utils.course.authoring.runner import (
+    CellFailed,
+    WorkDirTaken,
+    clear_work_dir,
+    execute,
+    success_rows,
+    write_page,
+)
 from capstone_utils.course.results import Figure
 from capstone_utils.settings import ROOT
 
@@ -55,7 +62,7 @@ def test_a_run_clears_its_own_folder_and_no_other(tmp_path):
     theirs = tmp_path / "photos"
     theirs.mkdir()
     (theirs / "cat.jpg").touch()
-    with pytest.raises(FileExistsError, match="is not empty and holds no earlier run"):
+    with pytest.raises(WorkDirTaken, match="is not empty and holds no earlier run"):
         clear_work_dir(theirs)
     assert (theirs / "cat.jpg").exists()
     (theirs / "results.json").write_text("{}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS
+from capstone_utils.transaction import DAY_SECONDS
 
 
 def case_count(rate: float, customers: int, days: float) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.simulation.customers import CARD, DESKTOP, MOBILE, NEXT_MOBILE, device_code, stranger_code
 from capstone_utils.ingestion.simulation.fraud.cases import (
     begin_times,
@@ -30,9 +31,13 @@ from capstone_utils.ingestion.simulation.fraud.thieves import (
 )
 from capstone_utils.ingestion.simulation.hard_negatives import DISTANCES_KM
 from capstone_utils.ingestion.simulation.purchases import draw
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS, SCENARIOS, Rows
+from capstone_utils.ingestion.simulation.rows import SCENARIOS, Rows
+from capstone_utils.transaction import DAY_SECONDS
 
 SKIMMED = 0.5  # share of card tests that follow soon on a payment of the victim's own, where the card was read
+TESTING_GAP_SECONDS = (4.0, 24.0)  # between the payments of a card test
+TESTING_DOLLARS, TESTING_SPREAD = 1.2, 0.45  # median, and standard deviation of the logarithm
+TESTING_LIMITS = (0.5, 8.0)  # dollars
 FAR_KM = 1000.0  # least distance of a cloned card from the victim's home
 
 
@@ -49,7 +54,7 @@ class FraudRates:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, (int, float)) or not 0 <= value <= 100:
-                raise ValueError(f"fraud.{name}={value!r} is not a rate from 0 to 100 cases in 1,000 customers' days")
+                raise InvalidValue(f"fraud.{name}={value!r} is not a rate from 0 to 100 cases in 1,000 customers' days")
 
 
 def card_testing(world: World, rate: float, blend: Blend, generator: np.random.Generator) -> Rows:
@@ -63,17 +68,22 @@ def card_testing(world: World, rate: float, blend: Blend, generator: np.random.G
     if len(own):
         victim = np.where(soon, own.customer, victim)
         begin = np.where(soon, own.second + generator.uniform(30, 1200, count), begin)
-    second = begin[case] + since_first(case, place, generator.uniform(4, 24, len(case)) * blend.stretch)
+    second = begin[case] + since_first(case, place, generator.uniform(*TESTING_GAP_SECONDS, len(case)) * blend.stretch)
     device = stranger_code(2 * np.arange(count), generator.random(count) < 0.5, len(world.customers))
     return Rows(
         customer=victim[case],
         second=second,
-        dollars=np.clip(generator.lognormal(np.log(1.2), 0.45, len(case)), 0.5, 8.0),
+        dollars=card_testing_dollars(len(case), generator),
         city=seen_city(world, victim, blend, generator)[case],
         merchant=tours(world.merchants.online, world, count, generator)[case, place],
         device=device[case],
         **_scenario_columns("card_testing", len(case)),
     )
+
+
+def card_testing_dollars(count: int, generator: np.random.Generator) -> np.ndarray:
+    """The amounts of `count` payments that only try whether a card works. Shape (count,)."""
+    return np.clip(generator.lognormal(np.log(TESTING_DOLLARS), TESTING_SPREAD, count), *TESTING_LIMITS)
 
 
 def account_takeover(world: World, rate: float, blend: Blend, generator: np.random.Generator) -> Rows:

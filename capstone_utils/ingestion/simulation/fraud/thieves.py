@@ -10,7 +10,8 @@ import numpy as np
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.hard_negatives import CITIES, Life
 from capstone_utils.ingestion.simulation.merchants import ONLINE, SMALL_PAYMENTS, Merchants
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS, Rows
+from capstone_utils.ingestion.simulation.rows import Rows
+from capstone_utils.transaction import DAY_SECONDS
 
 CANDIDATES = 16  # payments looked at for each one that a thief follows
 AMOUNT_SPREAD = 0.35  # standard deviation of the logarithm of the stolen amount

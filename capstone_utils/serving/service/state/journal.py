@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import orjson
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.serving.model.classifier import Verdict
 from capstone_utils.transaction import Transaction
 
 TAIL_BYTES = 64 * 1024  # more than a line has
 
 
-class InvalidJournal(ValueError):
+class InvalidJournal(CapstoneError):
     """A journal that is damaged, or another process's; the message names the place and what to do."""
 
 

@@ -1,4 +1,4 @@
-"""Features of the moment itself: from the transaction's own amount and time, one by one or as whole columns."""
+"""Features of the moment: from a transaction's own amount and time, as single values or whole columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a spec asks of one key's state: which ranges of time to answer for, what to keep, and for how long."""
+"""The plan of one key's state: the ranges of time, the values to keep, and the retention."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Range(NamedTuple):
 
     delay_us: int
     width_us: int
-    fraud: bool  # whether a fraud rate is asked for
+    fraud: bool  # a fraud rate is asked for
 
 
 @dataclass(frozen=True)
 class KeyPlan:
     """The ranges of one key, and what its state keeps for them.
 
-    The values of a state stand in the order of `slots`: for each range count, mean and, where asked for, fraud rate;
-    then for each column its number of distinct values in each range that asks for it.
+    The values of a state stand in the order of `slots`. First come, for each range, count, mean and, where asked for,
+    fraud rate. Then comes, for each column, the number of distinct values in each range that asks for it.
     """
 
     key: str
@@ -36,7 +36,7 @@ class KeyPlan:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether there are ranges, and all of them end with the transaction itself and ask for no fraud rate."""
+        """True when there are ranges, all end with the transaction itself, and none asks for a fraud rate."""
         return bool(self.ranges) and not any(each.delay_us or each.fraud for each in self.ranges)
 
     @cached_property
@@ -46,12 +46,12 @@ class KeyPlan:
 
     @cached_property
     def ones(self) -> list[float]:
-        """The numbers of distinct values around a transaction that is alone."""
+        """The numbers of distinct values for a transaction that is alone in every range."""
         return [1.0] * sum(map(len, self.distinct))
 
     @cached_property
     def slots(self) -> tuple[tuple[str, str, int], ...]:
-        """What each value of a state is: aggregate, text column if any, position in `ranges`."""
+        """The aggregate, text column (if any) and position in `ranges` of each value of a state."""
         slots = []
         for place, each in enumerate(self.ranges):
             slots += [("count", "", place), ("mean", "", place)] + [("fraud_rate", "", place)] * each.fraud
@@ -60,7 +60,7 @@ class KeyPlan:
         return tuple(slots)
 
     def place(self, window: Window) -> int:
-        """Where the window's value stands among the values of a state."""
+        """The position of the window's value among the values of a state."""
         ranges = [(each.delay_us, each.width_us) for each in self.ranges]
         column = window.column if window.aggregate == "distinct" else ""
         return self.slots.index((window.aggregate, column, ranges.index(_range(window))))

@@ -1,4 +1,4 @@
-"""What the features are: one declaration that the online state, the offline frame and every model read."""
+"""The feature spec: one declaration that the online state, the offline frame and every model read."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class InvalidSpec(CapstoneError):
 class Window:
     """An aggregate over one key's transactions with event time in (t - delay - seconds, t - delay].
 
-    Without a delay this transaction itself is in it. `fraud_rate` is the share of those transactions that had been
-    reported as fraud within `delay_seconds` of their event time: what was known of each of them by then, for certain.
+    Without a delay this transaction itself is in it. `fraud_rate` is the share of those transactions that were reported
+    as fraud within `delay_seconds` of their event time. At time t, this is known for certain of each of them.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Window:
 
 @dataclass(frozen=True)
 class State:
-    """A value of the moment or of what the user did before, however long ago; `user_state.py` says how each is made."""
+    """A value of the moment, or of the user's history of any age; see `moment.py` and `user_state.py`."""
 
     name: str
     kind: Literal[
@@ -61,7 +61,7 @@ class State:
 
 @dataclass(frozen=True)
 class Daily:
-    """A value of a batch table: the transaction of day d sees the row of `key` made from what was known before d."""
+    """A value of a batch table: a transaction of day d sees what was known of its `key` before d."""
 
     name: str
     key: Key
@@ -72,7 +72,7 @@ Feature = Window | State | Daily
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """An ordered set of features, the lateness it tolerates, what it may remember, and a hash of it all.
+    """An ordered set of features, with allowed lateness, limits of memory, and a hash of it all.
 
     Raises:
         InvalidSpec: for a feature that cannot be computed, by name.
@@ -121,7 +121,7 @@ class FeatureSpec:
 
     @cached_property
     def label_delay_us(self) -> int:
-        """Within how long of its transaction a report of fraud counts, microseconds; 0 when no feature asks."""
+        """The time after a transaction in which a report of fraud counts, microseconds; 0 when no feature asks."""
         delays = (window.delay_seconds for window in self.windows if window.aggregate == "fraud_rate")
         return max(delays, default=0) * SECOND_US
 

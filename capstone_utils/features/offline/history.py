@@ -1,4 +1,4 @@
-"""What each transaction's user did before, over a whole arrival log: one user after the other, compiled by numba."""
+"""History features over a whole arrival log, one user after the other, compiled by numba."""
 
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
@@ -21,9 +21,9 @@ def history_values(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The values of each kind in HISTORY, shape (n,), and the columns' first-seen flags, 1.0 or 0.0, (columns, n).
 
-    users, status (n,) and facts (3, n): as for `window_values`. codes (columns, n): values that are remembered, at most
-    `max_values` a column, the one known longest forgotten first. places (n,) index `distances`, in kilometres. NaN for
-    a duplicate, and where there is no history.
+    users, status (n,) and facts (3, n): as for `window_values`. codes (columns, n): the values to remember, at most
+    `max_values` per column; beyond that, the value known longest is forgotten. places (n,): positions in `distances`,
+    which is in kilometres. The result is NaN for a duplicate, and where there is no history.
     """
     columns = len(codes)
     values = {kind: np.full(len(users), np.nan) for kind in HISTORY}
@@ -38,7 +38,7 @@ def history_values(
 
 @njit(cache=True)
 def _walk(order, users, status, facts, codes, places, distances, known, queue, head_and_size, history, flags):
-    """Fill `history` and `flags`; the arrays from `known` to `head_and_size` are for the work."""
+    """Fill `history` and `flags`. The arrays from `known` to `head_and_size` are working memory."""
     since_last, speed, ratio = history
     user, last, count, total = np.int64(-1), np.int64(-1), np.int64(0), np.int64(0)
     for i in order:
@@ -69,7 +69,7 @@ def _walk(order, users, status, facts, codes, places, distances, known, queue, h
 
 @njit(cache=True)
 def _remember(column, code, known, queue, head_and_size):
-    """Put the value at the end of the column's queue; if that is too long then, forget the first."""
+    """Put the value at the end of the column's queue. If the queue is then too long, forget its first value."""
     head, size = head_and_size[column]
     known[column, code] = True
     queue[column, (head + size) % queue.shape[1]] = code

@@ -1,4 +1,4 @@
-"""In which order the values of one transaction are computed, and how they come into the spec's order."""
+"""The order in which a transaction's values are computed, and their way into the spec's order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Getter = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
 def layout(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> list[tuple[str, object]]:
-    """What each value is: of the moment, of the history, first-seen flags, daily ones, then the windows by plan."""
+    """The meaning of each value: moment, history, first-seen flags, daily values, then the windows by plan."""
     states = [feature for feature in spec.features if isinstance(feature, State)]
     slots: list[tuple[str, object]] = [("moment", f.name) for f in states if f.kind in MOMENT]
     if any(f.kind in HISTORY for f in states):
@@ -25,7 +25,7 @@ def layout(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> list[tuple[str, objec
 
 
 def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
-    """A function that takes the values as `layout` lists them and gives those of the spec, in its order."""
+    """A function that puts values, which stand as `layout` lists them, into the spec's order."""
 
     def slot(feature: Feature) -> tuple[str, object]:
         if isinstance(feature, Daily):
@@ -41,7 +41,7 @@ def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
 
 
 def tuple_getter(places: Sequence[int]) -> Getter:
-    """A function that gives the values at these places of a sequence: as a tuple for one place too, and for none."""
+    """A function that returns the values at these places of a sequence: a tuple even for one place or none."""
     if len(places) > 1:
         return itemgetter(*places)
     return lambda sequence: tuple(sequence[place] for place in places)

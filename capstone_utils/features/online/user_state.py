@@ -1,4 +1,4 @@
-"""What is remembered of one user: the transactions of the retention, and habits however old."""
+"""The state of one user: the transactions of the retention, and habits of any age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capstone_utils.transaction import SECOND_US, Transaction
 
 
 class UserState(WindowState):
-    """A user's transactions for the windows, their ids, and habits: known values, mean amount, where they were last."""
+    """One user's transactions with their ids, and habits: known values, mean amount, last location."""
 
     __slots__ = ("known", "last_location", "time_of", "total_cents", "total_count")
 
@@ -27,12 +27,12 @@ class UserState(WindowState):
         self.total_cents = 0
 
     def holds(self, plan: KeyPlan, number: int) -> bool:
-        """Whether the transaction was seen within the retention."""
+        """True when the transaction was seen within the retention."""
         before = self.time_of.get(number)
         return before is not None and before > self.latest_us - plan.retention_us
 
     def history(self, transaction: Transaction) -> list[float]:
-        """The values of HISTORY as of now, NaN where there is none."""
+        """The values of HISTORY for this transaction, NaN where there is no history."""
         seconds = speed = ratio = math.nan
         if self.total_count:
             seconds = (transaction.event_time_us - self.latest_us) / SECOND_US
@@ -50,7 +50,10 @@ class UserState(WindowState):
     def take(
         self, plan: KeyPlan, transaction: Transaction, texts: Sequence[str], values: Sequence[str], max_values: int
     ) -> None:
-        """Remember the transaction: `texts` for the windows, `values` by known column, at most `max_values` of each."""
+        """Remember the transaction.
+
+        `texts` are for the windows. `values` stand by known column, and at most `max_values` of each are remembered.
+        """
         number, time, cents = transaction.transaction_id, transaction.event_time_us, transaction.amount_cents
         if time >= self.latest_us:
             self.last_location = transaction.location
@@ -66,12 +69,12 @@ class UserState(WindowState):
         self.add(plan, number, time, cents, texts)
 
     def settle(self) -> None:
-        """Work out anew what follows from the transactions that are kept."""
+        """Compute again what follows from the kept transactions."""
         super().settle()
         self.time_of = dict(zip(self.ids, self.times, strict=True))
 
     def retained(self, user_id: int, columns: Sequence[str]) -> list[Transaction]:
-        """The transactions that are kept, in event-time order; a text not among `columns`, the windows', is empty."""
+        """The kept transactions in event-time order; text fields other than the windows' `columns` are empty."""
         texts = {"location": [""] * len(self.ids), "merchant": [""] * len(self.ids), "device": [""] * len(self.ids)}
         texts["location"][-1:] = [self.last_location] * min(1, len(self.ids))
         texts |= dict(zip(columns, self.texts, strict=True))
@@ -80,12 +83,12 @@ class UserState(WindowState):
         return list(starmap(Transaction, zip(self.ids, users, cents, self.times, *texts.values(), strict=True)))
 
     def to_list(self) -> list[Any]:
-        """What is remembered, as plain values for JSON."""
+        """The state as plain values for JSON."""
         habits = [[list(known) for known in self.known], self.last_location, self.total_count, self.total_cents]
         return [*super().to_list(), *habits]
 
     def fill(self, kept: list[Any]) -> None:
-        """Take over what `to_list` gave."""
+        """Restore the state that `to_list` gave."""
         *window, known, self.last_location, self.total_count, self.total_cents = kept
         super().fill(window)
         self.known = tuple(dict.fromkeys(values) for values in known)

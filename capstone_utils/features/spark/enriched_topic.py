@@ -1,4 +1,4 @@
-"""Enriched messages: a transaction with its features and where it came from, as JSON; each counted once when read."""
+"""Enriched messages: a transaction with its features and its source, as JSON; each is read once."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ class InvalidEnrichedMessage(CapstoneError):
 def enriched_message(
     transaction: Transaction, features: Sequence[float], spec: FeatureSpec, partition: int, offset: int
 ) -> bytes:
-    """The JSON of the transaction's fields, its features (null: missing), where it lay and the hash of the spec."""
+    """The JSON of the transaction's fields, its features (null: missing), its source and the hash of the spec."""
     source = {"source_partition": partition, "source_offset": offset, "spec": spec.hash}
     return orjson.dumps(transaction.to_dict() | dict(zip(spec.names, features, strict=True)) | source)
 
 
 def read_enriched_topic(bootstrap_servers: str, topic: str, spec: FeatureSpec = SPEC) -> pd.DataFrame:
-    """The features that the topic holds now, indexed by source partition and offset.
+    """The enriched messages of the topic so far: transaction_id and features (NaN: missing).
 
-    Columns: transaction_id, then the spec's features (NaN: missing).
-
-    A job that was stopped and started again may have written a message twice; the first one counts.
+    The index is source partition and offset. A job that was stopped and started again may have written a message
+    twice: the first one counts.
 
     Raises:
         InvalidEnrichedMessage: for features of another spec.

@@ -1,4 +1,4 @@
-"""Features from Kafka to Kafka on Spark: one query with a checkpoint, and in it each user's state as bytes."""
+"""Streaming features on Spark, Kafka to Kafka: one query with a checkpoint that holds each user's state as bytes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WRITTEN = {"topic": "string", "key": "binary", "value": "binary", "headers": "ar
 
 @dataclass(frozen=True)
 class StreamJob:
-    """Where a stream of features comes from and goes to, and where it keeps how far it is and what it remembers."""
+    """The settings of a stream of features: its topics, and the checkpoint of its progress and its state."""
 
     bootstrap_servers: str
     checkpoint: str  # a directory that outlives the machine it runs on, and is this job's alone
@@ -98,7 +98,7 @@ def _ensure_topics(job: StreamJob) -> None:
 
 
 class UpdateUser:
-    """What a Python worker does with the messages of one key that a micro-batch brings."""
+    """The work of a Python worker on the messages of one key in a micro-batch."""
 
     def __init__(self, job: StreamJob, spec: FeatureSpec, daily: Broadcast[dict[str, DailyTable]]) -> None:
         self._job, self._spec, self._daily = job, spec, daily

@@ -13,8 +13,8 @@ def arrive(
 ) -> pd.DataFrame:
     """The rows of `frame` in order of arrival; rows are only moved and repeated, never changed.
 
-    A late row comes up to `max_lateness_seconds` after its event time, and a duplicate up to as long after its first
-    copy. `frame` is sorted by event_time_us; the index of the result is fresh.
+    A late row comes at most `max_lateness_seconds` after its event time. A duplicate comes at most as long after its
+    first copy. `frame` is sorted by event_time_us; the result's index counts from 0.
 
     Raises:
         InvalidValue: naming the argument, its value and what would be right.

@@ -1,4 +1,4 @@
-"""What honest customers do that looks like fraud: they travel, change phones, give presents, share a card."""
+"""Hard negatives: honest behaviour that looks like fraud, such as travel, new phones, presents, shared cards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DISTANCES_KM = np.array([[distance_km(a, b) for b in CITIES] for a in CITIES], d
 
 @dataclass(frozen=True)
 class HardNegativeRates:
-    """How often honest customers look suspicious."""
+    """The rates at which honest customers look suspicious."""
 
     travel: float = 0.12  # journeys a customer in 30 days
     new_phone: float = 0.06  # new phones a customer in 30 days
@@ -42,7 +42,7 @@ class HardNegativeRates:
 
 @dataclass(frozen=True)
 class Life:
-    """What happens to each customer; moments in seconds since the stream's start, NEVER for what does not happen.
+    """The events in each customer's life, in seconds since the stream's start; NEVER if they do not happen.
 
     `trip` has the moments of leaving home, arriving, leaving again and being home, shape (4, customers * blocks).
     """
@@ -59,7 +59,7 @@ class Life:
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
     def whereabouts(self, customers: Customers, customer: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
-        """City of each customer at each moment, whether it is a journey's, and whether they are on the way."""
+        """Each customer's city at each moment, a mask of those away on a journey, and one of those on the way."""
         block = self.block(customer, second)
         leave, arrive, return_, back = (moment[block] for moment in self.trip)
         away = (second >= arrive) & (second < return_)
@@ -90,7 +90,7 @@ def make_life(customers: Customers, days: int, rates: HardNegativeRates, generat
 
 
 def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> np.ndarray:
-    """When a spell begins in each customer's block, so that it ends inside the block; NEVER in most."""
+    """The moment at which a spell begins in each customer's block, to end inside the block; NEVER in most."""
     happens = generator.random(count * blocks) < rate * BLOCK_DAYS / 30
     block = np.tile(np.arange(blocks), count)
     begin = block * BLOCK_DAYS + generator.uniform(0, BLOCK_DAYS - longest_days, count * blocks)

@@ -1,4 +1,4 @@
-"""What honest customers pay: sprees and lone purchases, at favourites and elsewhere, at home and on a journey."""
+"""Purchases of honest customers: in sprees and alone, at favourites and elsewhere, at home and on a journey."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from capstone_utils.transaction import DAY_SECONDS
 
 SPREE_SHARE = 0.15  # of purchases: another one follows
 SPREE_SECONDS = (120.0, 2700.0)
-LONE_SMALL_SHARE = 0.03  # of purchases: one small payment at a machine
-SMALL_RUN = (3, 6)  # payments in a run of small ones
+LONE_SMALL_SHARE = 0.03  # of purchases: a single small one at a machine
+SMALL_RUN = (3, 6)  # purchases in a run of small ones
 SMALL_RUN_SHARES = (0.5, 0.25, 0.15, 0.1)
 SMALL_GAP_SECONDS = (15.0, 80.0)
 EXPLORATION = 0.08  # share of purchases at a merchant drawn by popularity, a favourite or not
@@ -34,8 +34,8 @@ GIFT_EXPLORATION = 0.6
 GIFT_RATE = 2.0  # purchases in a gift season against other days
 GIFT_AMOUNT = 1.7
 AMOUNT_SPREAD = 0.4  # standard deviation of the logarithm around the merchant's ticket
-NEW_PHONE_DAYS = 7  # for so long a payment by a new phone is tagged
-FAMILY_SHARE = 0.15  # of a sharing customer's purchases: the other holder pays soon after
+NEW_PHONE_DAYS = 7  # for so long, purchases by a new phone are tagged
+FAMILY_SHARE = 0.15  # of a sharing customer's purchases: the card's other holder makes one soon after
 FAMILY_SECONDS = (300.0, 5400.0)
 SPENDING_WEEK = np.array([0.95, 0.95, 0.97, 1.0, 1.12, 1.0, 1.0])  # Monday to Sunday
 
@@ -66,7 +66,7 @@ def purchases(
     weekday: int,
     generator: np.random.Generator,
 ) -> Rows:
-    """All legitimate payments of `days` days, the first of which is `weekday` (0: Monday), in no order."""
+    """All honest purchases of `days` days, in no order; the first day is `weekday` (0: Monday)."""
     customer, second = _moments(customers, life, days, weekday, generator)
     moments = _companions(life, rates, customer, second, generator)
     moments = moments.where(moments.second < days * DAY_SECONDS)
@@ -101,7 +101,7 @@ def purchases(
 def _moments(
     customers: Customers, life: Life, days: int, weekday: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Customer and second of each purchase, without companions."""
+    """The customer and the second of each purchase, companions not yet included."""
     day = np.arange(days)
     weekend = (weekday + day) % 7 >= 5
     rate = customers.rate[:, None] * SPENDING_WEEK[(weekday + day) % 7]
@@ -120,7 +120,7 @@ def _moments(
 def _companions(
     life: Life, rates: HardNegativeRates, customer: np.ndarray, second: np.ndarray, generator: np.random.Generator
 ) -> Moments:
-    """Purchases with those that follow soon: the next of a spree, of a run of small ones, of the other holder."""
+    """Purchases with those that follow soon: in a spree, in a run of small ones, or by the card's other holder."""
     n = len(customer)
     spree = np.flatnonzero(generator.random(n) < SPREE_SHARE)
     chance = generator.random(n)
@@ -175,16 +175,16 @@ def explore_merchants(
 ) -> np.ndarray:
     """A merchant drawn by popularity: in a shop of the city, or over the internet four times in ten."""
     online = ~in_shop & (generator.random(len(city)) < 0.4)
-    found = np.empty(len(city), dtype=np.int64)
-    found[online] = draw(merchants.online, merchants, int(online.sum()), generator)
+    merchant = np.empty(len(city), dtype=np.int64)
+    merchant[online] = draw(merchants.online, merchants, int(online.sum()), generator)
     for number in range(len(PLACES)):
         here = ~online & (city == number)
-        found[here] = draw(merchants.in_city(number), merchants, int(here.sum()), generator)
-    return found
+        merchant[here] = draw(merchants.in_city(number), merchants, int(here.sum()), generator)
+    return merchant
 
 
 def draw(among: np.ndarray, merchants: Merchants, count: int, generator: np.random.Generator) -> np.ndarray:
-    """`count` merchants of `among`, by the square root of popularity: who looks around goes to lesser places too."""
+    """`count` merchants of `among`, drawn by the square root of popularity: explorers visit lesser places too."""
     weights = np.cumsum(np.sqrt(merchants.popularity[among]))
     return among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
 

@@ -17,7 +17,7 @@ REPORT_SPREAD = 0.6  # standard deviation of the logarithm of the reporting dela
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """How far reported labels stray from the truth, as shares of fraudulent and of legitimate transactions."""
+    """The errors of reported labels, as shares of fraudulent and of legitimate transactions."""
 
     unreported_fraud: float = 0.01
     false_disputes: float = 1 / 20_000
@@ -37,8 +37,8 @@ def draw_labels(
 ) -> pd.DataFrame:
     """Draw the labels as the bank gets them: transaction_id, is_fraud as reported, known_at_us; a row an id, in order.
 
-    A report comes after a lognormal delay (median two days) of at most `LABEL_DELAY_DAYS`; a payment that nobody
-    reports is presumed legitimate when that period has passed.
+    A report comes after a lognormal delay (median two days) of at most `LABEL_DELAY_DAYS`. A transaction that nobody
+    reports is presumed legitimate after that period.
     """
     chance = generator.random(len(fraud))
     reported = np.where(fraud, chance >= noise.unreported_fraud, chance < noise.false_disputes)

@@ -1,4 +1,4 @@
-"""The simulated stream: payments of honest customers and of thieves, the labels that arrive later, and the truth."""
+"""The simulated stream: transactions of honest customers and of thieves, their labels, and the truth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from capstone_utils.ingestion.simulation.rows import (
 from capstone_utils.transaction import DAY_SECONDS, MAX_TIME_US, MIN_TIME_US, SECOND_US
 
 PURCHASES_A_DAY = 2.4
-# One source of randomness each, so that more of one scenario changes no other payment. Append only.
+# One source of randomness each, so that more of one scenario changes no other transaction. Append only.
 STREAMS = (
     "merchants",
     "customers",
@@ -56,7 +56,7 @@ STREAMS = (
 
 @dataclass(frozen=True)
 class SimulatorConfig:
-    """What to simulate. The same configuration gives the same stream everywhere.
+    """The configuration of a simulation; the same one gives the same stream on every machine.
 
     Raises:
         InvalidValue: naming the field, its value and what would be right.
@@ -95,17 +95,17 @@ class SimulatorConfig:
         return datetime.strptime(self.start, "%Y-%m-%d").replace(tzinfo=UTC)
 
     def start_us(self) -> int:
-        """That midnight in microseconds since 1970."""
+        """The stream's first midnight UTC, microseconds since 1970."""
         return int(self.first_day().timestamp()) * SECOND_US
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A stream and what is known of it; the three frames have a row a transaction, in the same order.
+    """A simulated stream: three frames with one row per transaction, in the same order.
 
     transactions: transaction_id (1, 2, ... in time order), user_id, amount_cents, event_time_us (int64), and
     location, merchant, device (categorical text). labels: transaction_id, is_fraud (bool, as reported), known_at_us
-    (int64). truth: transaction_id, scenario, hard_negative (categorical); for judging only, never for features.
+    (int64). truth: transaction_id, scenario, hard_negative (categorical), for evaluation only, never for features.
     """
 
     config: SimulatorConfig
@@ -151,7 +151,7 @@ def simulate(config: SimulatorConfig) -> Simulation:
 
 
 def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.random.SeedSequence]) -> list[Rows]:
-    """The honest payments, then those of each scenario."""
+    """The honest transactions, then those of each scenario."""
     draw = {name: np.random.default_rng(stream) for name, stream in streams.items()}
     customers = make_customers(config.customers, merchants, PURCHASES_A_DAY, draw["customers"])
     life = make_life(customers, config.days, config.hard_negatives, draw["life"])
@@ -174,7 +174,7 @@ def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.r
 def _money_and_times(
     blocks: list[Rows], start_us: int, stream: np.random.SeedSequence
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cents and event times of the blocks one after the other: drawn alike, from a stream for each block."""
+    """Cents and event times of the blocks one after the other, drawn alike, each from a random stream of its own."""
     generators = [np.random.default_rng(part) for part in stream.spawn(len(blocks))]
     cents = [to_cents(block.dollars, draw) for block, draw in zip(blocks, generators, strict=True)]
     times = [to_microseconds(block.second, start_us, draw) for block, draw in zip(blocks, generators, strict=True)]
@@ -188,7 +188,7 @@ def _labels(
     noise: LabelNoise,
     streams: dict[str, np.random.SeedSequence],
 ) -> pd.DataFrame:
-    """The labels; those of cash_out from a source of their own, so that the drift changes no other label."""
+    """The labels; those of cash_out have a source of their own, so that the drift changes no other label."""
     drifted = scenario == SCENARIOS.index("cash_out")
     parts = [
         draw_labels(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
@@ -198,7 +198,7 @@ def _labels(
 
 
 def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
-    """A categorical whose categories stand in alphabetical order, so that their codes tell nothing."""
+    """A categorical with categories in alphabetical order, so that their codes reveal nothing."""
     order = np.argsort(names, kind="stable")
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)

@@ -25,8 +25,8 @@ from capstone_utils.ingestion.simulation.fraud.thieves import (
     shops,
     sites,
     small_shops,
+    stolen_dollars,
     strangers,
-    taken,
     tours,
 )
 from capstone_utils.ingestion.simulation.hard_negatives import DISTANCES_KM
@@ -77,7 +77,7 @@ def card_testing(world: World, rate: float, blend: Blend, generator: np.random.G
         city=seen_city(world, victim, blend, generator)[case],
         merchant=tours(world.merchants.online, world, count, generator)[case, place],
         device=device[case],
-        **_named("card_testing", len(case)),
+        **_scenario_columns("card_testing", len(case)),
     )
 
 
@@ -87,61 +87,61 @@ def card_testing_dollars(count: int, generator: np.random.Generator) -> np.ndarr
 
 
 def account_takeover(world: World, rate: float, blend: Blend, generator: np.random.Generator) -> Rows:
-    """5 to 9 purchases online in 30 to 90 minutes by an unknown device, much larger than the victim's usual amount."""
+    """5 to 9 payments online in 30 to 90 minutes by an unknown device, much larger than the victim's usual amount."""
     count = case_count(rate, len(world.customers), world.days)
     sizes = generator.integers(5, 10, count)
     case, place = expand(sizes)
-    lasting = generator.uniform(1800, 5400, count) * min(blend.stretch, 1.0)
+    duration = generator.uniform(1800, 5400, count) * min(blend.stretch, 1.0)
     begin = begin_times(count, world.days, 7200, blend.night, generator)
-    second = begin[case] + spaced(case, place, sizes, lasting, generator)
+    second = begin[case] + spaced(case, place, sizes, duration, generator)
     victim = generator.integers(0, len(world.customers), count)
     device = stranger_code(2 * np.arange(count) + 1, generator.random(count) < 0.5, len(world.customers))
     return Rows(
         customer=victim[case],
         second=second,
-        dollars=taken(world, victim[case], 8.5, blend, generator),
+        dollars=stolen_dollars(world, victim[case], 8.5, blend, generator),
         city=seen_city(world, victim, blend, generator)[case],
         merchant=sites(world, victim, case, place, blend, generator),
         device=device[case],
-        **_named("account_takeover", len(case)),
+        **_scenario_columns("account_takeover", len(case)),
     )
 
 
 def cloned_card(world: World, rate: float, blend: Blend, generator: np.random.Generator) -> Rows:
-    """4 to 8 purchases over 1 to 5 hours with the victim's card, in shops far from where the victim has just paid."""
-    wanted = case_count(rate, len(world.customers), world.days)
+    """4 to 8 payments in 1 to 5 hours with the victim's card, in shops far from where the victim has just paid."""
+    target = case_count(rate, len(world.customers), world.days)
     own = world.honest
     home = np.flatnonzero(own.city == world.customers.home[own.customer])
-    anchor = own_payments(world, home, wanted, 0.3 * DAY_SECONDS, generator)
+    anchor = own_payments(world, home, target, 0.3 * DAY_SECONDS, generator)
     victim, count = own.customer[anchor], len(anchor)
     sizes = generator.integers(4, 9, count)
     case, place = expand(sizes)
-    lasting = generator.uniform(3600, 5 * 3600, count)
+    duration = generator.uniform(3600, 5 * 3600, count)
     begin = own.second[anchor] + generator.uniform(60, 5400, count)
     city = far_city((DISTANCES_KM >= FAR_KM)[world.customers.home[victim]], generator)
     merchant = shops(world, city, case, place, generator)
     return Rows(
         customer=victim[case],
-        second=begin[case] + spaced(case, place, sizes, lasting, generator),
-        dollars=taken(world, victim[case], 6.0, blend, generator),
+        second=begin[case] + spaced(case, place, sizes, duration, generator),
+        dollars=stolen_dollars(world, victim[case], 6.0, blend, generator),
         city=city[case],
         merchant=merchant,
         device=device_code(victim[case], CARD, len(world.customers)),
-        **_named("cloned_card", len(case)),
+        **_scenario_columns("cloned_card", len(case)),
     )
 
 
 def compromised_merchant(world: World, rate: float, blend: Blend, generator: np.random.Generator) -> Rows:
-    """25 to 90 charges at a small shop's abused terminal, over 8 to 20 days, on local cards never used there before."""
+    """25 to 90 payments at a small shop's abused terminal, in 8 to 20 days, by local cards never used there before."""
     count = case_count(rate, len(world.customers), world.days)
     shop = generator.permutation(small_shops(world))[:count]
     count = len(shop)
     span = world.days + 7
     begin = (np.arange(count) + generator.random(count)) * span / max(count, 1) - 10  # one after the other
-    lasting = generator.uniform(10, 20, count)
-    sizes = np.round(lasting * generator.uniform(2.5, 4.5, count)).astype(np.int64)
+    duration = generator.uniform(10, 20, count)
+    sizes = np.round(duration * generator.uniform(2.5, 4.5, count)).astype(np.int64)
     case, _ = expand(sizes)
-    day = np.floor(begin[case] + lasting[case] * generator.random(len(case)) ** 0.4)
+    day = np.floor(begin[case] + duration[case] * generator.random(len(case)) ** 0.4)
     second = day * DAY_SECONDS + time_of_day(len(case), 2 * blend.night, generator)
     victim = np.concatenate(
         [np.empty(0, dtype=np.int64)]
@@ -150,11 +150,11 @@ def compromised_merchant(world: World, rate: float, blend: Blend, generator: np.
     return Rows(
         customer=victim,
         second=second,
-        dollars=taken(world, victim, 7.5, blend, generator),
+        dollars=stolen_dollars(world, victim, 7.5, blend, generator),
         city=world.merchants.city[shop][case],
         merchant=shop[case],
         device=device_code(victim, CARD, len(world.customers)),
-        **_named("compromised_merchant", len(case)),
+        **_scenario_columns("compromised_merchant", len(case)),
     )
 
 
@@ -166,7 +166,7 @@ def cash_out(world: World, rate: float, drift_day: int, blend: Blend, generator:
     begin = drift_day * DAY_SECONDS + begin_times(count, days, 7200, blend.night, generator)
     victim = generator.integers(0, len(world.customers), count)
     cards = world.merchants.online[world.merchants.category[world.merchants.online] == "Gift Cards"]
-    dollars = taken(world, victim[case], 2.0, blend, generator)
+    dollars = stolen_dollars(world, victim[case], 2.0, blend, generator)
     phone = np.where(begin >= world.life.phone[victim], NEXT_MOBILE, MOBILE)
     device = np.where(world.customers.mobile_share[victim] > 0, phone, DESKTOP)
     return Rows(
@@ -176,11 +176,11 @@ def cash_out(world: World, rate: float, drift_day: int, blend: Blend, generator:
         city=world.customers.home[victim][case],
         merchant=draw(cards, world.merchants, len(case), generator),
         device=device_code(victim, device, len(world.customers))[case],
-        **_named("cash_out", len(case)),
+        **_scenario_columns("cash_out", len(case)),
     )
 
 
-def _named(scenario: str, count: int) -> dict[str, np.ndarray]:
+def _scenario_columns(scenario: str, count: int) -> dict[str, np.ndarray]:
     return {
         "scenario": np.full(count, SCENARIOS.index(scenario), dtype=np.int64),
         "hard_negative": np.zeros(count, dtype=np.int64),

@@ -5,15 +5,12 @@ Each point is the median over some hundred updates of one user whose window hold
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import matplotlib.pyplot as plt
 import pandas as pd

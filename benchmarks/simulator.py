@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from pathlib import Path
 from statistics import median
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
-
 
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 

@@ -24,8 +24,6 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
-
 import numpy as np
 from confluent_kafka import Consumer, Producer
 

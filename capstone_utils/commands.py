@@ -1,4 +1,4 @@
-"""The commands, once `.venv` is there and everything can be imported."""
+"""The commands; each imports its own parts, so that `serve` and `worker` run where the course is not installed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from capstone_utils.course.authoring.checks import run_checks
-from capstone_utils.course.authoring.refresh import refresh_notebooks
-from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
-from capstone_utils.course.authoring.runner import run_course
 from capstone_utils.errors import CapstoneError
-from capstone_utils.ingestion.broker.broker import start_broker
-from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.streaming.dead_letter_replay import pending_dead_letters, replay
-from capstone_utils.ingestion.streaming.topics import create_topics
-from capstone_utils.monitoring.prometheus.server import start_prometheus
-from capstone_utils.serving.service.main import main as serve
-from capstone_utils.serving.worker.main import main as work
 from capstone_utils.settings import ROOT, Settings
+
+EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -32,6 +23,9 @@ def run_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        print(f"{error}: {options.command} needs it. {EXTRAS}", file=sys.stderr)
+        return 1
     except CapstoneError as error:  # its message says what to do; a fault of the code keeps its traceback
         print(error, file=sys.stderr)
         return 1
@@ -42,6 +36,9 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _broker(_: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.broker.broker import start_broker
+    from capstone_utils.ingestion.streaming.topics import create_topics
+
     settings = Settings.from_environment()
     with start_broker(settings) as broker:
         if not broker.started:
@@ -54,6 +51,8 @@ def _broker(_: argparse.Namespace) -> int:
 
 
 def _prometheus(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.prometheus.server import start_prometheus
+
     settings = Settings.from_environment()
     target = f"{settings.host}:{settings.metrics_port}"
     with start_prometheus(settings, {"fastapi_metrics": target}) as prometheus:
@@ -71,6 +70,8 @@ def _wait_for_a_signal() -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+
     stream = simulate(SimulatorConfig(seed=options.seed, customers=options.customers, days=options.days))
     folder: Path = options.folder
     try:
@@ -86,6 +87,8 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _dead_letters(options: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.streaming.dead_letter_replay import pending_dead_letters, replay
+
     settings = Settings.from_environment()
     if options.action == "replay":
         print(replay(settings))
@@ -99,6 +102,8 @@ def _dead_letters(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
+
     if options.check:
         stale = stale_documents()
         for path in stale:
@@ -111,15 +116,45 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _run(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.runner import run_course
+
+    return run_course()
+
+
+def _test(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.checks import run_checks
+
+    return run_checks()
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.service.main import main
+
+    return main()
+
+
+def _work(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.worker.main import main
+
+    return main()
+
+
+def _refresh(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.refresh import refresh_notebooks
+
+    return refresh_notebooks()
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": lambda _: run_course(),
-    "test": lambda _: run_checks(),
+    "run": _run,
+    "test": _test,
     "broker": _broker,
     "prometheus": _prometheus,
-    "serve": lambda _: serve(),
-    "worker": lambda _: work(),
+    "serve": _serve,
+    "worker": _work,
     "dead-letters": _dead_letters,
     "simulate": _simulate,
     "report": _report,
-    "notebooks": lambda _: refresh_notebooks(),
+    "notebooks": _refresh,
 }

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from capstone_utils.errors import CapstoneError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent  # the repository; site-packages where the package was installed by pip
+HOME = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()  # below it lies build/, unless a variable says where
 PREFIX = "CAPSTONE_"  # without it, Kubernetes' own KAFKA_PORT=tcp://... would be read as ours
 
 
@@ -53,8 +54,8 @@ class Settings:
     worker_group: str = "fraud-workers"  # the workers that share the topic
     worker_name: str = "1"  # this worker's own in its group: another one of this name takes its place
     kafka_client: str = "kafka-python"  # the worker's; or "confluent"
-    work_dir: Path = ROOT / "build" / "course"  # the files that the notebooks hand to each other
-    cache_dir: Path = ROOT / "build" / "cache"  # downloads: Kafka's jars, Prometheus
+    work_dir: Path = HOME / "build" / "course"  # the files that the notebooks hand to each other
+    cache_dir: Path = HOME / "build" / "cache"  # downloads: Kafka's jars, Prometheus
     # The memory of a service or a worker; below work_dir unless absolute.
     state_dir: Path = field(default=Path("state"), metadata={"relative": True})
     api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine

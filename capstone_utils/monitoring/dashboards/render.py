@@ -16,10 +16,9 @@ from capstone_utils.monitoring.dashboards.panel import CANVAS, INK, MUTED, Box, 
 from capstone_utils.monitoring.dashboards.panel_types import DRAW
 from capstone_utils.monitoring.prometheus.client import PrometheusClient
 from capstone_utils.monitoring.prometheus.durations import shorten_windows
-from capstone_utils.settings import ROOT
 from capstone_utils.transaction import DAY_SECONDS
 
-DASHBOARD = ROOT / "docker" / "grafana" / "dashboards" / "fraud.json"
+DASHBOARD = Path(__file__).with_name("grafana") / "fraud.json"
 
 WIDTH, HEAD, MARGIN = 1400, 52, 12  # pixels
 COLUMNS, ROW, GAP = 24, 38, 8  # Grafana's grid: 24 columns, rows of 30 pixels and 8 between

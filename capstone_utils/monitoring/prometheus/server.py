@@ -1,4 +1,4 @@
-"""A real Prometheus on this machine, with docker/'s configuration and rules."""
+"""A real Prometheus on this machine, with the configuration and the rules of production."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def start_prometheus(
 
     Args:
         settings: `prometheus_port` (0: any free one), `work_dir`, and `cache_dir` for the binary.
-        targets: "host:port" by job of docker/prometheus/prometheus.yml: {"fastapi_metrics": "127.0.0.1:8001"}.
+        targets: "host:port" by job of config/prometheus.yml: {"fastapi_metrics": "127.0.0.1:8001"}.
         scrape_interval: how often to scrape and to evaluate the rules, as Prometheus writes durations.
         rules: the rule file; `capstone_utils.monitoring.prometheus.rules.faster` makes one for a demonstration.
 

@@ -1,4 +1,4 @@
-"""Fills the tables and figures of the documents from the committed results of one run, and checks that they agree."""
+"""Fill the documents' tables and figures from one run's committed results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capstone_utils.files import write_text
 from capstone_utils.settings import ROOT
 
 RESULTS = Path("docs") / "results.json"  # beside it, other .json files: runs of benchmarks, which no notebook repeats
-# What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
+# The text between a mark and its end holds no other mark: a mark without an end must not swallow the text after it.
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
 MARK = re.compile(r"<!-- (?:table|figure):")
@@ -22,20 +22,20 @@ class ReportError(Exception):
 
 
 def fill_documents(root: Path = ROOT) -> list[Path]:
-    """The documents that changed when every marked table and figure below `root` was written from its results.
+    """Write the marked tables and figures below `root`; return the documents that changed.
 
     Raises:
         ReportError: when a mark names something that was not measured.
     """
-    changed = {path: text for path, text in _filled(root).items() if text != path.read_text(encoding="utf-8")}
+    changed = {path: text for path, text in _filled_texts(root).items() if text != path.read_text(encoding="utf-8")}
     for path, text in changed.items():
         write_text(path, text)
     return list(changed)
 
 
 def stale_documents(root: Path = ROOT) -> list[Path]:
-    """The documents below `root` whose marked tables or figures say something else than the results."""
-    return [path for path, text in _filled(root).items() if text != path.read_text(encoding="utf-8")]
+    """The documents below `root` whose tables or figures differ from the results."""
+    return [path for path, text in _filled_texts(root).items() if text != path.read_text(encoding="utf-8")]
 
 
 def keep_results(source: Path, root: Path = ROOT) -> None:
@@ -55,7 +55,7 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
     """The text with every `<!-- table: NAME -->` and `<!-- figure: NAME -->` followed by its present content.
 
     Raises:
-        ReportError: for a name that there is nothing for.
+        ReportError: for a name without a table or figure.
     """
     tables = {"success_metrics": _success_metrics(figures), "metric_definitions": _metric_definitions()}
 
@@ -77,8 +77,8 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
     return text
 
 
-def _filled(root: Path) -> dict[Path, str]:
-    """Path: the text it should have, for every document with a mark."""
+def _filled_texts(root: Path) -> dict[Path, str]:
+    """The text that each document with a mark should have, by path."""
     figures: dict[str, Figure] = {}
     for path in sorted((root / RESULTS.parent).glob("*.json")):
         figures |= load(path)

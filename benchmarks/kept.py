@@ -1,4 +1,4 @@
-"""Keeps a run's figures in docs/, where the documents quote them from."""
+"""Keep a run's figures in docs/, from where the documents quote them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Floor 2: the features, computed one transaction at a time or over a whole history, with equal results."""
+"""Floor 2: the features, one transaction at a time or over whole histories, equal."""

@@ -1,4 +1,4 @@
-"""Slow features: batch tables made once a day, each row from what came before its day."""
+"""Slow features: batch tables made once a day from the days before."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _read(path: Path) -> dict[str, DailyTable]:
 
 
 def _previous(counts: np.ndarray, days: int) -> np.ndarray:
-    """Sums over the days before each row: row d holds the sum of rows d - days to d - 1."""
+    """Sums over previous days: row d sums rows d - days to d - 1."""
     total = np.vstack([np.zeros(counts.shape[1]), np.cumsum(counts, axis=0)])
     row = np.arange(len(counts))
     return total[row] - total[np.maximum(row - days, 0)]

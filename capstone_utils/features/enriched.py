@@ -1,4 +1,7 @@
-"""Enriched transactions as one frame and one CSV file: raw fields, features, labels that have arrived."""
+"""Enriched transactions as one frame and one CSV file.
+
+They hold raw fields, features and the labels that have arrived.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ class InvalidEnrichedFile(CapstoneError):
 def enrich(
     transactions: pd.DataFrame, features: pd.DataFrame, labels: pd.DataFrame, spec: FeatureSpec = SPEC
 ) -> pd.DataFrame:
-    """One row per transaction in event-time order: raw wire fields, features, labels known at the stream's end.
+    """One row per transaction in event-time order: raw fields, features, arrived labels.
+
+    The labels are those known at the stream's end.
 
     `transactions` (integer units) and `features` share their row order. `is_fraud` is 1.0 or 0.0, or NaN while the
     label has not arrived. `label_known_at` is in epoch seconds.
@@ -46,7 +51,7 @@ def enrich(
 
 
 def enriched_history(transactions: pd.DataFrame, labels: pd.DataFrame, spec: FeatureSpec = SPEC) -> pd.DataFrame:
-    """The enriched frame of a whole history, with its own batch tables and the labels that had arrived."""
+    """The enriched frame of a whole history, with its own batch tables."""
     features = offline_features(transactions, spec, daily_tables(transactions, labels))
     return enrich(transactions, features, labels, spec)
 

@@ -1,4 +1,7 @@
-"""Features of the moment: from a transaction's own amount and time, as single values or whole columns."""
+"""Features of the moment: from a transaction's own amount and time.
+
+They take single values or whole columns.
+"""
 
 from __future__ import annotations
 

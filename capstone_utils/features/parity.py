@@ -1,4 +1,4 @@
-"""Parity of two computations of the features: bit for bit, feature by feature, with the worst example."""
+"""Parity of two computations of the features, bit for bit, by feature."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LASTING = ("amount_ratio", "first_seen")  # kinds of features that need a user's
 def parity_report(
     online: pd.DataFrame, offline: pd.DataFrame, features: Sequence[str], transactions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """One row per feature: rows compared, mismatches, nulls on one side only, and the worst mismatch.
+    """One row per feature: rows, mismatches, nulls on one side, worst mismatch.
 
     The frames share their index, usually transaction_id. A row on one side only is an error, not a mismatch. With
     `transactions` (integer units, the same index), the column `transaction` holds that of the worst mismatch.
@@ -85,7 +85,7 @@ class _UserLog:
 
 
 class ParitySampler:
-    """A live parity check: the emitted features of a sample of users against the offline frame over their log.
+    """A live parity check: sampled users' emitted features against the offline frame.
 
     Give `record` each transaction with the features that `update` returned, and call `check` now and then. `rows` and
     `mismatches` count what was compared, for monitoring.
@@ -122,11 +122,14 @@ class ParitySampler:
         self.kept = sum(len(user.rows) for user in self._users.values())
 
     def samples(self, user_id: int) -> bool:
-        """True when the user belongs to the sample: the same users for every sampler of that share."""
+        """True when the user belongs to the sample, equal for samplers of one share."""
         return user_id * 2_654_435_761 % 2**32 < self._share * 2**32  # Knuth's multiplicative hash
 
     def record(self, transaction: Transaction, emitted: tuple[float, ...] | None) -> None:
-        """Note a transaction, in order of arrival, with what `update` returned. A full log is checked at once."""
+        """Note a transaction in order of arrival, with what `update` returned.
+
+        A full log is checked at once.
+        """
         user_id = transaction.user_id
         if user_id in self._let_go or not self.samples(user_id):
             return

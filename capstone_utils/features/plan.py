@@ -1,4 +1,4 @@
-"""The plan of one key's state: the ranges of time, the values to keep, and the retention."""
+"""The plan of one key's state: ranges of time, values to keep, retention."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capstone_utils.transaction import SECOND_US
 
 
 class Range(NamedTuple):
-    """A range of event time that features of one key share: (t - delay - width, t - delay]."""
+    """A range of event time that features share: (t - delay - width, t - delay]."""
 
     delay_us: int
     width_us: int
@@ -36,7 +36,7 @@ class KeyPlan:
 
     @cached_property
     def plain(self) -> bool:
-        """True when there are ranges, all end with the transaction itself, and none asks for a fraud rate."""
+        """True when all ranges, at least one, end with the transaction itself and have no fraud rate."""
         return bool(self.ranges) and not any(each.delay_us or each.fraud for each in self.ranges)
 
     @cached_property
@@ -46,7 +46,7 @@ class KeyPlan:
 
     @cached_property
     def ones(self) -> list[float]:
-        """The numbers of distinct values for a transaction that is alone in every range."""
+        """The numbers of distinct values for a transaction alone in every range."""
         return [1.0] * sum(map(len, self.distinct))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The feature spec: one declaration that the online state, the offline frame and every model read."""
+"""The feature spec: one declaration for online state, offline frame, models."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Window:
 
 @dataclass(frozen=True)
 class State:
-    """A value of the moment, or of the user's history of any age; see `moment.py` and `user_state.py`."""
+    """A value of the moment or of the user's history: `moment.py`, `user_state.py`."""
 
     name: str
     kind: Literal[
@@ -61,7 +61,10 @@ class State:
 
 @dataclass(frozen=True)
 class Daily:
-    """A value of a batch table: a transaction of day d sees what was known of its `key` before d."""
+    """A value of a batch table.
+
+    A transaction of day d sees what was known of its `key` before day d.
+    """
 
     name: str
     key: Key
@@ -72,7 +75,7 @@ Feature = Window | State | Daily
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """An ordered set of features, with allowed lateness, limits of memory, and a hash of it all.
+    """An ordered set of features, with limits of lateness and memory.
 
     Raises:
         InvalidSpec: for a feature that cannot be computed, by name.

@@ -56,7 +56,7 @@ def test_every_notebook_begins_with_the_same_cell(path):
 
 
 def test_where_everything_is_there_nothing_is_installed_and_one_line_says_what_was_found(monkeypatch, capsys):
-    monkeypatch.setattr(colab, "install", lambda wanted: pytest.fail(f"asked to install {wanted}") if wanted else None)
+    monkeypatch.setattr(colab, "install", lambda names: pytest.fail(f"asked to install {names}") if names else None)
     with matplotlib.rc_context():
         colab.setup()
     (line,) = capsys.readouterr().out.splitlines()
@@ -125,7 +125,7 @@ def test_what_would_move_a_present_package_is_not_installed(target, tmp_path):
     make_wheel(tmp_path / "wheels", "packaging", "0.1")
     make_wheel(tmp_path / "wheels", "needy", "1.0", "packaging==0.1")
     with pytest.raises(
-        colab.InstallError, match=r"(?s)pip could not install needy into .*pip's last words:.*packaging"
+        colab.InstallError, match=r"(?s)pip could not install needy into .*The end of pip's output:.*packaging"
     ):
         colab.install(["needy"])
     assert not target.exists()

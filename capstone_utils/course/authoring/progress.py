@@ -1,4 +1,4 @@
-"""One line a notebook: rewritten in place on a terminal, printed once at the end everywhere else."""
+"""A progress line per notebook: live on a terminal, else printed once at the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class ProgressLine:
 
     def __init__(self, label: str, cells: int, output: TextIO) -> None:
         self.label, self.cells, self.output = label, cells, output
-        self.cell = 0  # the one that runs now; whoever runs the cells counts it up
+        self.cell = 0  # the cell that runs now; the runner of the cells counts it up
         self._started = time.monotonic()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def seconds(self) -> float:
-        """How long it has been running."""
+        """Seconds since the start."""
         return time.monotonic() - self._started
 
     def __enter__(self) -> ProgressLine:

@@ -1,4 +1,4 @@
-"""Runs the notebooks with papermill, keeps each as a notebook and as a page, and shows what the run measured."""
+"""Run the notebooks with papermill, as notebooks and pages; show the figures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WorkDirTaken(CapstoneError):
 
 
 class _OwnKernel(KernelSpecManager):
-    """Knows one kernel, the running interpreter's, whatever else the machine's Jupyter calls python3."""
+    """Kernel specifications of one kernel only, the running interpreter's, whatever Jupyter calls python3 here."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """The kernel specification, for any name."""
@@ -54,12 +54,12 @@ def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
 
 
 def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
-    """The notebook, executed by papermill from first cell to last in a kernel of its own, also kept as `output`.
+    """Execute the notebook in its own kernel, and keep it as `output`.
 
     The kernel, and with it every server that the notebook started, has ended when this returns or raises.
 
     Raises:
-        CellFailed: at the first cell that raises; `output` then holds what there is, the error included.
+        CellFailed: at the first cell that raises; `output` then holds the cells up to there, the error included.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
 
@@ -82,7 +82,7 @@ def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, 
 
 
 def write_page(executed: Path) -> Path:
-    """The HTML page written beside an executed notebook; nothing is fetched for it."""
+    """Write the HTML page of an executed notebook beside it; nothing is fetched for it."""
     page = executed.with_suffix(".html")
     html, _ = HTMLExporter().from_filename(str(executed))
     page.write_text(html, encoding="utf-8")
@@ -90,7 +90,10 @@ def write_page(executed: Path) -> Path:
 
 
 def run_course() -> int:
-    """Run every notebook in order on fresh data; the exit status: 0, or 1 at the first cell that fails."""
+    """Run every notebook in order on fresh data.
+
+    Returns the exit status: 0, or 1 at the first cell that fails.
+    """
     logging.getLogger("papermill").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # after Ctrl-C it would print the interrupted cell's error
     work_dir = Settings.from_environment().work_dir
@@ -114,12 +117,14 @@ def run_course() -> int:
 
 
 def executed_dir(work_dir: Path) -> Path:
-    """Where a run leaves the executed notebooks and their pages."""
+    """The folder of a run's executed notebooks and their pages."""
     return work_dir / "notebooks"
 
 
 def clear_work_dir(work_dir: Path) -> None:
-    """Remove what an earlier run left; a folder outside build/ that holds other things is never touched.
+    """Remove the files of an earlier run.
+
+    A folder outside build/ that holds other things is never touched.
 
     Raises:
         WorkDirTaken: when such a folder is in the way.
@@ -133,12 +138,12 @@ def clear_work_dir(work_dir: Path) -> None:
 
 
 def count_code_cells(path: Path) -> int:
-    """How many code cells a notebook has."""
+    """The number of code cells in a notebook."""
     return sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
 
 
 def summary(executed: Path) -> str:
-    """The brief's success metrics as this run measured them, and where to look next."""
+    """The brief's success metrics in this run, and files to read next."""
     rows = [("success metric", "goal", "this run", ""), *success_rows(load(results_path()))]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

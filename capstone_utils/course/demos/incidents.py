@@ -1,4 +1,4 @@
-"""A thief at work, on purpose: payments that the notebooks send to see the service answer and the alarm ring."""
+"""Attacks on purpose: fraud that makes the service respond and alerts fire."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ FIRST_ID = 900_000_000_000  # far above the stream's own ids
 
 
 def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | None = None) -> Iterator[Transaction]:
-    """`size` small payments as the data card describes card testing, from `start_us` on (or an hour after the end).
+    """`size` small transactions of card testing, as the data card describes it.
 
-    One customer's card, one unknown device, seconds apart, each at another merchant on the internet, from any city.
+    They begin at `start_us`, or an hour after the end of `enriched`. They are of one user's card and one unknown
+    device, seconds apart, each at another merchant on the internet, from any city.
     """
     generator = np.random.default_rng([seed, size])
     victim = int(generator.choice(enriched["user_id"].unique()))
@@ -38,19 +39,19 @@ def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | N
 
 
 def fraud_wave(enriched: pd.DataFrame, clock_us: Callable[[], int], size: int = 10) -> Iterator[Transaction]:
-    """Card testing on one customer after the other without an end, each burst beginning when `clock_us` says."""
+    """Endless card testing, on one user after the other; each burst begins at the time of `clock_us`."""
     for seed in itertools.count():
         yield from card_testing(enriched, seed, size, clock_us())
 
 
 class SlowScorer(Scorer):
-    """Another scorer's models and state, answering `delay_seconds` later."""
+    """A scorer with the models and state of another one, and a delay of `delay_seconds` per call."""
 
     def __init__(self, scorer: Scorer, delay_seconds: float) -> None:
         self.__dict__.update(scorer.__dict__)
         self.delay_seconds = delay_seconds
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
-        """The decisions, late."""
+        """The scores, after the delay."""
         time.sleep(self.delay_seconds)
         return super().score_many(transactions)

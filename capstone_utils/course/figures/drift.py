@@ -50,8 +50,8 @@ def _draw_indices(axes: Axes, report: pd.DataFrame) -> None:
 
 
 def _draw_bins(axes: Axes, counts: pd.DataFrame, title: str, color: str) -> None:
-    seen = counts[counts.sum(axis=1) > 0]
-    shares = 100 * seen / seen.sum()
+    nonempty = counts[counts.sum(axis=1) > 0]
+    shares = 100 * nonempty / nonempty.sum()
     places = np.arange(len(shares))
     axes.bar(places - 0.2, shares["reference"], width=0.4, color=MUTED)
     axes.bar(places + 0.2, shares["recent"], width=0.4, color=BLUE)

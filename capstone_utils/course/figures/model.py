@@ -19,7 +19,7 @@ PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
 
 def draw_label_arrival(days: np.ndarray) -> Figure:
-    """The share of reported frauds known so many days after the payment."""
+    """The share of reported frauds known by days after the transaction."""
     figure, axes = plt.subplots(figsize=(9, 2.6))
     ordered = np.sort(days)
     axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), color=RED)
@@ -31,7 +31,7 @@ def draw_label_arrival(days: np.ndarray) -> Figure:
 
 
 def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
-    """Transactions a day along the calendar; the parts in colour, warm-up and label-delay gaps in grey."""
+    """Transactions per day: parts in colour, warm-up and label-delay gaps in grey."""
     figure, axes = plt.subplots(figsize=(9, 2.4))
     midnight = frame["timestamp"].iloc[0] // DAY_SECONDS
 
@@ -52,7 +52,7 @@ def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
 def draw_precision_recall(
     labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, evaluation: Evaluation
 ) -> Figure:
-    """Precision against recall on the test weeks, one curve a model, and the working point of the chosen one."""
+    """Precision against recall on the test weeks, with the chosen working point."""
     figure, axes = plt.subplots(figsize=(9, 4.2))
     for name, values in scores.items():
         precision, recall, _ = precision_recall_curve(labels, values)
@@ -67,7 +67,7 @@ def draw_precision_recall(
 
 
 def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Figure:
-    """Money lost to missed fraud, reviews and insulted customers, for each number of alerts that there could be."""
+    """The money lost to missed fraud, reviews and insulted customers, by number of alerts."""
     order = np.argsort(-scores, kind="stable")
     fraud = test["is_fraud"].to_numpy(bool)[order]
     stolen = np.where(fraud, test["amount"].to_numpy()[order], 0.0)

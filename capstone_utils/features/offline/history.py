@@ -69,7 +69,7 @@ def _walk(order, users, status, facts, codes, places, distances, known, queue, h
 
 @njit(cache=True)
 def _remember(column, code, known, queue, head_and_size):
-    """Put the value at the end of the column's queue. If the queue is then too long, forget its first value."""
+    """Put the value at the end of the column's queue; forget the first if it is too long."""
     head, size = head_and_size[column]
     known[column, code] = True
     queue[column, (head + size) % queue.shape[1]] = code

@@ -1,4 +1,4 @@
-"""Offline features: a frame in arrival order in, a frame of features out, equal to the online ones."""
+"""Offline features: an arrival-ordered frame in, a frame of features out."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ KEPT, DUPLICATE, TOO_LATE = 0, 1, 2
 def window_values(
     plan: KeyPlan, keys: np.ndarray, ids: np.ndarray, facts: np.ndarray, codes: np.ndarray, status: np.ndarray
 ) -> np.ndarray:
-    """Each row's values in the order of `plan.slots`, shape (n, slots); NaN for a duplicate or a row that is too late.
+    """Each row's values in the order of `plan.slots`, shape (n, slots).
+
+    They are NaN for a duplicate or a row that is too late.
 
     keys, ids: codes from 0, shape (n,). facts (3, n): event time, cents, 1 for reported fraud. codes (columns, n): text
     values from 0. status (n,): filled for the user's plan; read for any other plan, which keeps only KEPT rows.
@@ -89,7 +91,7 @@ def _walk(order, log, decide, ranges, distinct, limits, kept, windows, mark, hel
 
 @njit(cache=True)
 def _after(times, low, high, value):
-    """The first place from `low` to `high` whose time is greater than `value`."""
+    """The first place from `low` to `high` with a time above `value`."""
     while low < high:
         middle = (low + high) // 2
         if times[middle] <= value:
@@ -101,7 +103,7 @@ def _after(times, low, high, value):
 
 @njit(cache=True)
 def _look(kept, first, end, place, time, cents, ranges, values):
-    """Write count, mean and fraud rate of each range for a transaction that would come to `place`."""
+    """Write count, mean and fraud rate of each range for an arrival at `place`."""
     times, _, sums, frauds = kept
     slot = 0
     for r in range(len(ranges)):
@@ -121,7 +123,7 @@ def _look(kept, first, end, place, time, cents, ranges, values):
 
 @njit(cache=True)
 def _recount(kept, first, place, time, row, codes, ranges, distinct, mark, values):
-    """Write the number of distinct values in each range for a transaction that would come to `place`.
+    """Write the number of distinct values in each range for an arrival at `place`.
 
     They are counted one by one. `mark` holds for each code the number of the count that saw it last; its last element
     numbers the counts.
@@ -151,7 +153,7 @@ def _put(kept, end, place, time, row, cents, fraud):
 
 @njit(cache=True)
 def _follow(kept, end, place, row, codes, ranges, distinct, windows):
-    """Move each distinct count on to the window that ends at the latest time, after an insertion at `place`.
+    """Move each distinct count on to the latest window, after an insertion at `place`.
 
     `windows` holds by distinct count: the number of times each code stands in the window, the number of codes that do,
     and the window's first place.
@@ -172,7 +174,7 @@ def _follow(kept, end, place, row, codes, ranges, distinct, windows):
 
 @njit(cache=True)
 def _forget(kept, first, oldest, ids, codes, distinct, windows, held):
-    """Take the transactions from `first` to `oldest` out of the ids and counts."""
+    """Take the transactions from `first` to `oldest` out of ids and counts."""
     rows, start = kept[1], windows[2]
     for place in range(first, oldest):
         held[ids[rows[place]]] = False

@@ -1,4 +1,4 @@
-"""Windows over a key other than the user, such as the merchant: one state for each of its values."""
+"""Windows over a key other than the user, such as the merchant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from capstone_utils.transaction import Transaction
 
 
 class KeyStore:
-    """Window states by the key's value. They stay objects: there are few merchants, and each is seen often."""
+    """Window states by the key's value.
+
+    They stay objects: there are few merchants, and each is seen often.
+    """
 
     def __init__(self, plan: KeyPlan) -> None:
         self.plan = plan
@@ -26,7 +29,7 @@ class KeyStore:
         return state.look(self.plan, transaction.event_time_us, transaction.amount_cents, self._texts(transaction))
 
     def add(self, transaction: Transaction) -> None:
-        """Add the transaction to its key's state, unless it is too late by that key's own clock."""
+        """Add the transaction, unless too late by its key's own clock."""
         state = self.states.get(transaction[self._key])
         if state is None:
             state = self.states[transaction[self._key]] = WindowState(len(self.plan.columns))

@@ -1,4 +1,4 @@
-"""The order in which a transaction's values are computed, and their way into the spec's order."""
+"""The order of a transaction's values, mapped to the spec's order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
 
 
 def tuple_getter(places: Sequence[int]) -> Getter:
-    """A function that returns the values at these places of a sequence: a tuple even for one place or none."""
+    """A function that returns a sequence's values at these places, always as a tuple."""
     if len(places) > 1:
         return itemgetter(*places)
     return lambda sequence: tuple(sequence[place] for place in places)

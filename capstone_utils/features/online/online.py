@@ -1,4 +1,4 @@
-"""Online features: a small state per user, one `update` per transaction, in order of arrival."""
+"""Online features: a small state per user, one `update` per transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIELDS = Transaction._fields
 
 
 class OnlineFeatures:
-    """The features of each transaction, from itself and the transactions that arrived before it.
+    """The features of each transaction, from itself and all earlier arrivals.
 
     >>> def pay(number, seconds, amount, place):
     ...     return Transaction(number, 7, amount * 100, (1767225600 + seconds) * 1_000_000, place, "Amazon", "mobile")
@@ -87,7 +87,7 @@ class OnlineFeatures:
         return features
 
     def peek(self, transaction: Transaction) -> tuple[float, ...] | None:
-        """The features that `update` would return, without any change: for a request that asks what if."""
+        """The features that `update` would return, without any change of state."""
         user = self.users.look(transaction.user_id)
         if user.holds(self._plan, transaction.transaction_id):
             return None
@@ -95,7 +95,7 @@ class OnlineFeatures:
         return self._features(user, transaction, texts, known)
 
     def report_fraud(self, transaction: Transaction, known_at_us: int) -> None:
-        """Count a transaction that `update` took before as fraud, from its report on.
+        """Count a transaction that `update` took before as fraud.
 
         Call it before the first transaction that is later by the spec's label delay. A report after that delay counts
         nowhere, so that online and offline know the same.
@@ -110,7 +110,7 @@ class OnlineFeatures:
     def _features(
         self, user: UserState, transaction: Transaction, texts: Sequence[str], known: Sequence[str]
     ) -> tuple[float, ...]:
-        """The features in the spec's order, from values in the order of `layout`."""
+        """The features in the spec's order, from values in `layout` order."""
         time, cents = transaction.event_time_us, transaction.amount_cents
         values = [float(make(cents, time)) for make in self._moment]
         if self._looks_back:
@@ -132,7 +132,10 @@ class OnlineFeatures:
         return self.users.look(user_id).retained(user_id, self._plan.columns)
 
     def snapshot(self) -> bytes:
-        """The whole state as bytes for `from_snapshot`, with a version, the spec's hash and a checksum."""
+        """The whole state as bytes for `from_snapshot`.
+
+        They carry a version, the spec's hash and a checksum.
+        """
         users = {user_id: self.users.pack(user_id) for user_id in self.users}
         counts = [self.late, self.too_late, self.duplicates, self.missing_daily]
         sizes = [list(users), [len(packed) for packed in users.values()]]
@@ -165,7 +168,7 @@ class OnlineFeatures:
         return online
 
     def user_to_bytes(self, user_id: int) -> bytes:
-        """One user's state, as bytes for `user_from_bytes`: for a store that holds the states, such as Spark's.
+        """One user's state as bytes for `user_from_bytes` and stores like Spark's.
 
         Raises:
             KeyError: for a user not seen before.

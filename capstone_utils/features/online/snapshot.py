@@ -1,4 +1,4 @@
-"""Snapshots: state as bytes behind a header of format version, content, the spec's hash and a checksum."""
+"""Snapshots: state as bytes behind a header that proves them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of one user: the transactions of the retention, and habits of any age."""
+"""The state of one user: transactions of the retention, and older habits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capstone_utils.transaction import SECOND_US, Transaction
 
 
 class UserState(WindowState):
-    """One user's transactions with their ids, and habits: known values, mean amount, last location."""
+    """One user's transactions and habits: known values, mean amount, last location."""
 
     __slots__ = ("known", "last_location", "time_of", "total_cents", "total_count")
 
@@ -32,7 +32,7 @@ class UserState(WindowState):
         return before is not None and before > self.latest_us - plan.retention_us
 
     def history(self, transaction: Transaction) -> list[float]:
-        """The values of HISTORY for this transaction, NaN where there is no history."""
+        """The values of HISTORY for this transaction, NaN if there is none."""
         seconds = speed = ratio = math.nan
         if self.total_count:
             seconds = (transaction.event_time_us - self.latest_us) / SECOND_US
@@ -44,7 +44,7 @@ class UserState(WindowState):
         return [seconds, speed, ratio]
 
     def first_seen(self, values: Sequence[str]) -> list[float]:
-        """For each known column 1.0 when the value is not known, else 0.0."""
+        """1.0 for each known column whose value is not known, else 0.0."""
         return [0.0 if value in self.known[column] else 1.0 for column, value in enumerate(values)]
 
     def take(

@@ -1,4 +1,4 @@
-"""The states of all users: those who paid lately as objects, all others packed into bytes."""
+"""The states of all users: recent ones as objects, others as bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class UserStore:
         yield from self._awake
 
     def wake(self, user_id: int) -> UserState:
-        """The user's state, to be changed; an empty one for a user not seen before."""
+        """The user's state, to be changed; empty if not seen before."""
         user = self._awake.get(user_id)
         if user is not None:
             self._awake.move_to_end(user_id)
@@ -56,7 +56,7 @@ class UserStore:
         return user
 
     def look(self, user_id: int) -> UserState:
-        """The user's state, to be read only; an empty one for a user not seen before."""
+        """The user's state, to be read only; empty if not seen before."""
         user = self._awake.get(user_id)
         if user is None:
             user = UserState(len(self._plan.columns), self._known_columns)

@@ -1,4 +1,4 @@
-"""The window state of one key: look at its transactions as of a moment, add one, forget old ones."""
+"""The window state of one key: look at it, add, and trim."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIM_AT = 16  # from so many transactions on, the expired ones are dropped when 
 
 
 def latest_until(time: int, times: list[int] | None) -> int:
-    """The greatest of the ascending times that is not after `time`, or NEVER."""
+    """The greatest of the ascending `times` up to `time`, or NEVER."""
     place = bisect_right(times, time) if times else 0
     return times[place - 1] if times and place else NEVER
 
@@ -42,7 +42,7 @@ class WindowState:
         self.fraud_times: list[int] = []  # their event times, ascending
 
     def look(self, plan: KeyPlan, time: int, cents: int, texts: Sequence[str]) -> list[float]:
-        """The values of the plan's ranges for a transaction at `time`, as if it had been added; changes nothing.
+        """The ranges' values for a transaction, as if added; changes nothing.
 
         All are NaN for a transaction that is later than the allowed lateness.
         """
@@ -83,7 +83,7 @@ class WindowState:
         return values
 
     def _look_now(self, plan: KeyPlan, time: int, cents: int, texts: Sequence[str]) -> list[float]:
-        """The same for nearly every transaction: no later one came before it, and its ranges end with it."""
+        """The same for the usual transaction: it is the latest, and ranges end with it."""
         times, prefix = self.times, self.prefix_cents
         end = len(times)
         total = prefix[end] + cents
@@ -110,7 +110,7 @@ class WindowState:
         return values
 
     def add(self, plan: KeyPlan, number: int, time: int, cents: int, texts: Sequence[str]) -> None:
-        """Insert the transaction at its place, and forget old ones from time to time."""
+        """Insert the transaction at its place; trim the state when due."""
         times, prefix = self.times, self.prefix_cents
         if time >= self.latest_us:
             self.latest_us = time
@@ -133,7 +133,7 @@ class WindowState:
             self.trim(plan)
 
     def _see(self, column: int, text: str, time: int) -> None:
-        """Note a time of the value, and keep the values' latest times in order."""
+        """Note a time of the value; keep the values' latest times ordered."""
         seen_at, recent = self.seen_at[column], self.recent[column]
         seen = seen_at.get(text)
         if seen is None:
@@ -153,7 +153,7 @@ class WindowState:
         return [latest_until(time, self.seen_at[column][text]) for text in set(self.texts[column][end:])]
 
     def mark_fraud(self, number: int, time: int) -> None:
-        """Mark a transaction as reported fraud. Nothing changes if it is not kept, or marked already."""
+        """Mark a transaction as reported fraud, if it is kept and not yet marked."""
         low, high = bisect_left(self.times, time), bisect_right(self.times, time)
         if number in self.ids[low:high] and number not in self.reported:
             self.reported.add(number)
@@ -182,7 +182,7 @@ class WindowState:
         self.fraud_times = [time for number, time in zip(self.ids, self.times, strict=True) if number in self.reported]
 
     def to_list(self) -> list[Any]:
-        """The state as plain values for JSON: the latest time, then columns, times as distances from it."""
+        """The state as plain values for JSON; times are distances from the latest one."""
         latest = self.latest_us
         cents = [after - before for before, after in pairwise(self.prefix_cents)]
         return [latest, [latest - time for time in self.times], self.ids, cents, self.texts, sorted(self.reported)]

@@ -1,4 +1,4 @@
-"""Batch features on Spark: one sort by user and arrival, then the online update, row by row."""
+"""Batch features on Spark: one sort, then online updates row by row."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def batch_features(
 
 
 def check_keys(spec: FeatureSpec) -> None:
-    """Raise InvalidSpec for a window over another key: a group by user holds only a share of its transactions."""
+    """Raise InvalidSpec for a window over another key than the user.
+
+    A group by user holds only a share of such a key's transactions.
+    """
     for window in spec.windows:
         if window.key != "user_id":
             raise InvalidSpec(f"{window.name}: key={window.key!r}, and Spark's job groups by user_id; use one process")
@@ -69,7 +72,7 @@ def _check(column_types: dict[str, str], order: Sequence[str]) -> None:
 
 
 class _Walk:
-    """The work of a Python worker on its share of the rows, sorted by user and then by arrival."""
+    """A Python worker's work on its rows, sorted by user and arrival."""
 
     def __init__(self, order: tuple[str, ...], spec: FeatureSpec, daily: Broadcast[dict[str, DailyTable]]) -> None:
         self._order, self._spec, self._daily = order, spec, daily

@@ -1,4 +1,7 @@
-"""Enriched messages: a transaction with its features and its source, as JSON; each is read once."""
+"""Enriched messages: a transaction with its features and its source, as JSON.
+
+A message that was written twice counts once when read.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class InvalidEnrichedMessage(CapstoneError):
 def enriched_message(
     transaction: Transaction, features: Sequence[float], spec: FeatureSpec, partition: int, offset: int
 ) -> bytes:
-    """The JSON of the transaction's fields, its features (null: missing), its source and the hash of the spec."""
+    """The JSON of the transaction, its features, source and spec hash.
+
+    A missing feature is null.
+    """
     source = {"source_partition": partition, "source_offset": offset, "spec": spec.hash}
     return orjson.dumps(transaction.to_dict() | dict(zip(spec.names, features, strict=True)) | source)
 

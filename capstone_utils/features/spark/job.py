@@ -1,4 +1,4 @@
-"""The Spark job as a program for spark-submit; docs/scaling.md has the whole command."""
+"""The Spark job for spark-submit; docs/scaling.md has the whole command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from capstone_utils.features.spark.stream import StreamJob, start_stream
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the batch to its end; run the stream until it is stopped, or with --until-now to the end of the topic."""
+    """Run the batch, or the stream, to its end.
+
+    The stream ends when it is stopped, or with --until-now at the end of the topic.
+    """
     options = _parser().parse_args(arguments)
     tables = read_daily(options.daily) if options.daily else {}
     options.run(SparkSession.builder.appName(f"features {options.work}").getOrCreate(), options, tables)

@@ -1,4 +1,4 @@
-"""A Spark session on this machine, open to this machine alone, and no JVM left behind."""
+"""A Spark session for this machine alone, and no JVM left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streaming features on Spark, Kafka to Kafka: one query with a checkpoint that holds each user's state as bytes."""
+"""Streaming features on Spark: one query, users' states in its checkpoint."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ WRITTEN = {"topic": "string", "key": "binary", "value": "binary", "headers": "ar
 
 @dataclass(frozen=True)
 class StreamJob:
-    """The settings of a stream of features: its topics, and the checkpoint of its progress and its state."""
+    """The settings of a stream of features: its topics and its checkpoint.
+
+    The checkpoint holds the progress and the state.
+    """
 
     bootstrap_servers: str
     checkpoint: str  # a directory that outlives the machine it runs on, and is this job's alone

@@ -17,7 +17,7 @@ KINDS = ("card", "mobile", "desktop", "mobile", "card")  # by those numbers
 
 @dataclass(frozen=True)
 class Customers:
-    """The customers as columns of equal length; a customer is a position in them."""
+    """The customers as columns of equal length; a customer is a position."""
 
     home: np.ndarray  # position in PLACES
     level: np.ndarray  # factor on a merchant's typical ticket
@@ -53,7 +53,7 @@ def make_customers(count: int, merchants: Merchants, rate: float, generator: np.
 
 
 def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Generator) -> np.ndarray:
-    """Each customer's merchants with the greatest popularity times personal taste, in reach of home."""
+    """Each customer's favourites, by popularity times personal taste, in reach of home."""
     favourites = np.empty((len(home), FAVOURITES), dtype=np.int64)
     for city in range(len(PLACES)):
         living = np.flatnonzero(home == city)

@@ -1,4 +1,4 @@
-"""Hard negatives: honest behaviour that looks like fraud, such as travel, new phones, presents, shared cards."""
+"""Hard negatives: honest behaviour that looks like fraud, such as travel."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class HardNegativeRates:
 
 @dataclass(frozen=True)
 class Life:
-    """The events in each customer's life, in seconds since the stream's start; NEVER if they do not happen.
+    """The events in each customer's life, in seconds since the stream's start.
+
+    An event that does not happen is at NEVER.
 
     `trip` has the moments of leaving home, arriving, leaving again and being home, shape (4, customers * blocks).
     """
@@ -59,7 +61,10 @@ class Life:
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
     def whereabouts(self, customers: Customers, customer: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Each customer's city at each moment, a mask of those away on a journey, and one of those on the way."""
+        """Each customer's city at each moment, with masks of journeys and travel.
+
+        The first mask is of those away on a journey, the second of those on the way.
+        """
         block = self.block(customer, second)
         leave, arrive, return_, back = (moment[block] for moment in self.trip)
         away = (second >= arrive) & (second < return_)
@@ -90,7 +95,7 @@ def make_life(customers: Customers, days: int, rates: HardNegativeRates, generat
 
 
 def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> np.ndarray:
-    """The moment at which a spell begins in each customer's block, to end inside the block; NEVER in most."""
+    """The second at which each block's spell begins, to end inside; NEVER in most."""
     happens = generator.random(count * blocks) < rate * BLOCK_DAYS / 30
     block = np.tile(np.arange(blocks), count)
     begin = block * BLOCK_DAYS + generator.uniform(0, BLOCK_DAYS - longest_days, count * blocks)

@@ -1,4 +1,4 @@
-"""The four hundred merchants, each with a category, a typical ticket, and a city or the internet."""
+"""The four hundred merchants: category, typical ticket, and city or internet."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FIRST_NAMES = (  # noqa: SIM905
 
 @dataclass(frozen=True)
 class Merchants:
-    """The merchants as columns of equal length; a merchant is its position in them."""
+    """The merchants as columns of equal length; a merchant is a position."""
 
     name: np.ndarray  # text
     category: np.ndarray  # text

@@ -1,4 +1,4 @@
-"""Purchases of honest customers: in sprees and alone, at favourites and elsewhere, at home and on a journey."""
+"""Purchases of honest customers, alone and in sprees, at home and away."""
 
 from __future__ import annotations
 
@@ -184,7 +184,10 @@ def explore_merchants(
 
 
 def draw(among: np.ndarray, merchants: Merchants, count: int, generator: np.random.Generator) -> np.ndarray:
-    """`count` merchants of `among`, drawn by the square root of popularity: explorers visit lesser places too."""
+    """`count` merchants of `among`, drawn by the square root of popularity.
+
+    So explorers visit lesser places too.
+    """
     weights = np.cumsum(np.sqrt(merchants.popularity[among]))
     return among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
 

@@ -1,4 +1,4 @@
-"""Transactions as columns of numbers, before they become a frame; each block has its own random stream."""
+"""Transactions as columns of numbers, before they become a frame."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def until(rows: Rows, days: int) -> Rows:
 
 
 def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Whole cents of at least 50, with the usual endings of prices, drawn alike for every transaction."""
+    """Whole cents of at least 50, with the usual endings of prices.
+
+    They are drawn alike for every transaction.
+    """
     endings = np.array([99, 0, 95, 50, 49])
     drawn = generator.random(len(dollars))
     ending = endings[np.searchsorted([0.2, 0.32, 0.4, 0.46], np.minimum(drawn, 0.499), side="right")]
@@ -53,5 +56,8 @@ def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def to_microseconds(second: np.ndarray, start_us: int, generator: np.random.Generator) -> np.ndarray:
-    """Event times in microseconds since 1970 UTC; the part below a second is drawn alike for every transaction."""
+    """Event times in microseconds since 1970 UTC.
+
+    The part below a second is drawn alike for every transaction.
+    """
     return start_us + np.floor(second).astype(np.int64) * SECOND_US + generator.integers(0, SECOND_US, len(second))

@@ -1,4 +1,4 @@
-"""The simulated stream: transactions of honest customers and of thieves, their labels, and the truth."""
+"""The simulated stream: transactions of customers and thieves, labels, and truth."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ STREAMS = (
 
 @dataclass(frozen=True)
 class SimulatorConfig:
-    """The configuration of a simulation; the same one gives the same stream on every machine.
+    """The configuration of a simulation; equal ones give equal streams everywhere.
 
     Raises:
         InvalidValue: naming the field, its value and what would be right.
@@ -101,7 +101,7 @@ class SimulatorConfig:
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulated stream: three frames with one row per transaction, in the same order.
+    """A simulated stream: three frames in one order, one row per transaction.
 
     transactions: transaction_id (1, 2, ... in time order), user_id, amount_cents, event_time_us (int64), and
     location, merchant, device (categorical text). labels: transaction_id, is_fraud (bool, as reported), known_at_us
@@ -174,7 +174,10 @@ def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.r
 def _money_and_times(
     blocks: list[Rows], start_us: int, stream: np.random.SeedSequence
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cents and event times of the blocks one after the other, drawn alike, each from a random stream of its own."""
+    """Cents and event times of the blocks, each from a random stream of its own.
+
+    They are drawn alike for every block, one block after the other.
+    """
     generators = [np.random.default_rng(part) for part in stream.spawn(len(blocks))]
     cents = [to_cents(block.dollars, draw) for block, draw in zip(blocks, generators, strict=True)]
     times = [to_microseconds(block.second, start_us, draw) for block, draw in zip(blocks, generators, strict=True)]
@@ -188,7 +191,7 @@ def _labels(
     noise: LabelNoise,
     streams: dict[str, np.random.SeedSequence],
 ) -> pd.DataFrame:
-    """The labels; those of cash_out have a source of their own, so that the drift changes no other label."""
+    """The labels, drawn apart for cash_out, so that drift changes no others."""
     drifted = scenario == SCENARIOS.index("cash_out")
     parts = [
         draw_labels(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
@@ -198,7 +201,7 @@ def _labels(
 
 
 def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
-    """A categorical with categories in alphabetical order, so that their codes reveal nothing."""
+    """A categorical with alphabetical categories, so that its codes reveal nothing."""
     order = np.argsort(names, kind="stable")
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)

@@ -1,4 +1,7 @@
-"""Time splits: train on the past, test on a future that begins after the labels' delay. Nothing is shuffled."""
+"""Time splits: train on the past, test on a later future.
+
+The test begins after the labels' delay. Nothing is shuffled.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,11 @@ class Split:
 
     @property
     def after_training(self) -> pd.DataFrame:
-        """What is known and was not trained on: the gap and the validation weeks."""
+        """The known rows after training: the gap and the validation weeks."""
         return self.known.iloc[len(self.train) :]
 
     def periods(self) -> pd.DataFrame:
-        """First and last day, transactions and reported fraud of each part, one row a part."""
+        """One row per part: first and last day, transactions and reported fraud."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return pd.DataFrame(
             {
@@ -71,14 +74,14 @@ def split_by_time(
     validation_days: int = VALIDATION_DAYS,
     test_days: int = TEST_DAYS,
 ) -> Split:
-    """The frame's training, validation and test weeks, with the label delay as a gap between each two.
+    """The frame's training, validation and test weeks, a label delay apart.
 
     The first `warm_up_days` are left out: there, every device and merchant is new. `frame` has `timestamp` (epoch
     seconds, ascending), `is_fraud` (NaN: not known) and `label_known_at` (epoch seconds).
 
     Raises:
-        InvalidSplit: when rows are not in time order, the frame is too short, or a part holds a label that had not
-            arrived when that part would have been used.
+        InvalidSplit: when rows are not in time order or the frame is too short; also when a label of a part had not
+            arrived in time for the use of that part.
     """
     times = frame["timestamp"].to_numpy()
     if len(times) == 0 or not np.all(np.diff(times) >= 0):
@@ -100,10 +103,10 @@ def split_by_time(
 
 
 def weekly_folds(frame: pd.DataFrame, warm_up_days: int = WARM_UP_DAYS, **days: int) -> Iterator[Split]:
-    """Splits like that of `split_by_time`, each a week later than the one before, as long as labels have arrived.
+    """Weekly splits like that of `split_by_time`, as long as labels have arrived.
 
-    What a model would have shown had it been trained anew each week: prequential evaluation. `days` are the lengths
-    of the parts. Source: A. P. Dawid: The Prequential Approach, Journal of the Royal Statistical Society A 147 (1984).
+    They serve prequential evaluation, in which a model is trained again each week. `days` are the lengths of the parts.
+    Source: A. P. Dawid: The Prequential Approach, Journal of the Royal Statistical Society A 147 (1984).
 
     Raises:
         InvalidSplit: when the frame is too short for a single fold, or cannot be split honestly.

@@ -27,7 +27,10 @@ def since_first(case: np.ndarray, place: np.ndarray, gap: np.ndarray) -> np.ndar
 def spaced(
     case: np.ndarray, place: np.ndarray, sizes: np.ndarray, duration: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """Seconds since the case's first payment: evenly over `duration` seconds, with jitter between first and last."""
+    """Seconds since the case's first payment: even, with jitter between first and last.
+
+    The last one comes after `duration` seconds.
+    """
     step = (duration / np.maximum(sizes - 1, 1))[case]
     inner = (place > 0) & (place < sizes[case] - 1)
     return (place + np.where(inner, generator.uniform(-0.4, 0.4, len(case)), 0.0)) * step

@@ -1,4 +1,7 @@
-"""Fraud scenarios: four, and a fifth that starts on the drift day. docs/data_card.md has their figures."""
+"""Four fraud scenarios, and a fifth from the drift day on.
+
+docs/data_card.md has their figures.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ FAR_KM = 1000.0  # least distance of a cloned card from the victim's home
 
 @dataclass(frozen=True)
 class FraudRates:
-    """Cases of each scenario in 1,000 customers' days (of `cash_out`, in those from the drift day on)."""
+    """Cases of each scenario in 1,000 customers' days.
+
+    Those of `cash_out` count only the days from the drift day on.
+    """
 
     card_testing: float = 0.6
     account_takeover: float = 0.7

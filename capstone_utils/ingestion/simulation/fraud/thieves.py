@@ -1,4 +1,4 @@
-"""The choices of thieves: victims, amounts, places to spend, and how well to blend in."""
+"""The choices of thieves: victims, amounts, places, and how to blend in."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BLENDS: dict[str, Blend] = {
 
 @dataclass(frozen=True)
 class World:
-    """The world that thieves meet: the customers, the merchants, and the customers' own payments."""
+    """The world that thieves meet: customers, merchants, and the honest payments."""
 
     customers: Customers
     merchants: Merchants
@@ -86,7 +86,7 @@ def seen_city(world: World, victim: np.ndarray, blend: Blend, generator: np.rand
 
 
 def far_city(far: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A random city from each row of the mask `far`, shape (thefts, cities)."""
+    """A random city from each row of `far`, shape (thefts, cities)."""
     total = far.cumsum(axis=1)
     return (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import nbformat
 import papermill
@@ -16,13 +17,14 @@ from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 
-from capstone_utils.course.authoring.progress import ProgressLine
 from capstone_utils.course.results import load, results_path, success_rows
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
 TRACEBACK_LINES = 15
+PROGRESS = "{desc:<36} cell {n:>2} of {total}  {elapsed}"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -48,7 +50,7 @@ def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
     return sorted(folder.glob("0?_*.ipynb"))
 
 
-def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
+def execute(notebook: Path, output: Path, progress: tqdm | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
     """The notebook, executed by papermill from first cell to last in a kernel of its own, also kept as `output`.
 
     The kernel, and with it every server that the notebook started, has ended when this returns or raises.
@@ -59,8 +61,8 @@ def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, 
     output.parent.mkdir(parents=True, exist_ok=True)
 
     def count(cell: NotebookNode, cell_index: int) -> None:
-        if progress and cell.cell_type == "code":
-            progress.cell += 1
+        if progress is not None and cell.cell_type == "code":
+            progress.update()
 
     try:
         return papermill.execute_notebook(
@@ -74,6 +76,12 @@ def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, 
         )
     except PapermillExecutionError as error:
         raise CellFailed(_failure(notebook.name, error)) from None
+
+
+def progress_line(label: str, cells: int, output: TextIO) -> tqdm:
+    """A line such as "2/4 model_serving  cell 7 of 31  00:42": it moves on a terminal and ends a log."""
+    interval = 0.1 if output.isatty() else float("inf")
+    return tqdm(total=cells, desc=label, bar_format=PROGRESS, file=output, mininterval=interval, dynamic_ncols=True)
 
 
 def write_page(executed: Path) -> Path:
@@ -94,7 +102,7 @@ def run_course() -> int:
     for number, path in enumerate(paths, start=1):
         label = f"{number}/{len(paths)} {path.stem[3:]}"
         output = executed_dir(work_dir) / path.name
-        with ProgressLine(label, count_code_cells(path), sys.stdout) as progress:
+        with progress_line(label, count_code_cells(path), sys.stdout) as progress:
             try:
                 execute(path, output, progress)
                 failure = None

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import nbformat
 import papermill
@@ -16,14 +17,15 @@ from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 
-from capstone_utils.course.authoring.progress import ProgressLine
 from capstone_utils.course.results import load, results_path, success_rows
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
 TRACEBACK_LINES = 15
+PROGRESS = "{desc:<36} cell {n:>2} of {total}  {elapsed}"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -53,7 +55,7 @@ def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
     return sorted(folder.glob("0?_*.ipynb"))
 
 
-def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
+def execute(notebook: Path, output: Path, progress: tqdm | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
     """Execute the notebook in its own kernel, and keep it as `output`.
 
     The kernel, and with it every server that the notebook started, has ended when this returns or raises.
@@ -64,8 +66,8 @@ def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, 
     output.parent.mkdir(parents=True, exist_ok=True)
 
     def count(cell: NotebookNode, cell_index: int) -> None:
-        if progress and cell.cell_type == "code":
-            progress.cell += 1
+        if progress is not None and cell.cell_type == "code":
+            progress.update()
 
     try:
         return papermill.execute_notebook(
@@ -79,6 +81,12 @@ def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, 
         )
     except PapermillExecutionError as error:
         raise CellFailed(_failure(notebook.name, error)) from None
+
+
+def progress_line(label: str, cells: int, output: TextIO) -> tqdm:
+    """A line such as "2/4 model_serving  cell 7 of 31  00:42": it moves on a terminal and ends a log."""
+    interval = 0.1 if output.isatty() else float("inf")
+    return tqdm(total=cells, desc=label, bar_format=PROGRESS, file=output, mininterval=interval, dynamic_ncols=True)
 
 
 def write_page(executed: Path) -> Path:
@@ -102,7 +110,7 @@ def run_course() -> int:
     for number, path in enumerate(paths, start=1):
         label = f"{number}/{len(paths)} {path.stem[3:]}"
         output = executed_dir(work_dir) / path.name
-        with ProgressLine(label, count_code_cells(path), sys.stdout) as progress:
+        with progress_line(label, count_code_cells(path), sys.stdout) as progress:
             try:
                 execute(path, output, progress)
                 failure = None

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.spec import DAY_US
 from capstone_utils.files import replaced
 
@@ -18,6 +19,10 @@ RISK_DAYS = 14
 PROFILE_DAYS = 14
 PRIOR_TRANSACTIONS = 20  # a merchant's risk starts as if this many transactions had been seen at the base rate
 BASE_RATE = 0.005
+
+
+class InvalidDailyTables(CapstoneError):
+    """A file that does not hold whole batch tables."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,12 @@ def read_daily(path: Path) -> dict[str, DailyTable]:
     """The tables by feature name from a file that `write_daily` wrote.
 
     Raises:
-        ValueError: when it is not such a file, or not all of it is there.
+        InvalidDailyTables: when it is not such a file, or not all of it is there.
     """
     try:
         return _read(path)
     except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} holds no whole batch tables ({error}); notebook 2 writes them") from error
+        raise InvalidDailyTables(f"{path} holds no whole batch tables ({error}); notebook 2 writes them") from error
 
 
 def _read(path: Path) -> dict[str, DailyTable]:

@@ -114,7 +114,7 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
 def _payment(value: bytes | None) -> Transaction | None:
     """The payment in a letter, whatever key it lay under; None when there is none."""
     try:
-        return Transaction.from_message(value)
+        return Transaction.from_json(value)
     except InvalidTransaction:
         return None
 

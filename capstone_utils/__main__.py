@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("run", "run the four notebooks in order and show what they measured")
     add("test", "run every check and test, the notebooks with papermill and nbval included")
     add("broker", "run a Kafka broker until Ctrl-C")
-    add("prometheus", "run Prometheus, scraping the service, until Ctrl-C")
+    add("prometheus", "run Prometheus, scraping service and worker, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
     add("worker", WORKER)
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")

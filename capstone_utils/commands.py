@@ -54,12 +54,15 @@ def _prometheus(_: argparse.Namespace) -> int:
     from capstone_utils.monitoring.prometheus.server import start_prometheus
 
     settings = Settings.from_environment()
-    target = f"{settings.host}:{settings.metrics_port}"
-    with start_prometheus(settings, {"fastapi_metrics": target}) as prometheus:
+    service, worker = (f"{settings.host}:{port}" for port in (settings.metrics_port, settings.worker_metrics_port))
+    with start_prometheus(settings, {"fastapi_metrics": service, "stream_worker": worker}) as prometheus:
         if not prometheus.started:
             print(f"A Prometheus of this work directory is running already at {prometheus.url}.")
             return 0
-        print(f"Prometheus answers at {prometheus.url} and scrapes {target}; Ctrl-C stops it.")
+        print(
+            f"Prometheus answers at {prometheus.url}; it scrapes the service at {service} and the worker at {worker};"
+        )
+        print("Ctrl-C stops it.")
         _wait_for_a_signal()
     return 0
 

@@ -115,7 +115,7 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
 def _transaction(value: bytes | None) -> Transaction | None:
     """The transaction in a dead letter, whatever key it lay under; None when it is unreadable."""
     try:
-        return Transaction.from_message(value)
+        return Transaction.from_json(value)
     except InvalidTransaction:
         return None
 

@@ -7,14 +7,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import Counter
-
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.store import MANIFEST, InvalidModel, load_models, version_of
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
-LOADED, REFUSED = "loaded", "refused"
 
 
 class ModelWatch:
@@ -65,10 +62,12 @@ class ModelWatch:
 class ModelReloader:
     """A thread that looks at a model directory every second, and gives a sound model that it finds there to `use`.
 
-    `version` is that of the models in use now; `count` is a counter by outcome, `LOADED` or `REFUSED`.
+    `version` is that of the models in use now; `count` is told of each model that was found, whether it is sound.
     """
 
-    def __init__(self, directory: Path, version: str, use: Callable[[Classifier], None], count: Counter) -> None:
+    def __init__(
+        self, directory: Path, version: str, use: Callable[[Classifier], None], count: Callable[[bool], None]
+    ) -> None:
         self._watch, self._use, self._count = ModelWatch(directory, version), use, count
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -85,6 +84,6 @@ class ModelReloader:
             classifier = self._watch.check()
             if classifier is not None:
                 self._use(classifier)
-                self._count.labels(LOADED).inc()
+                self._count(True)
             elif self._watch.refused > refused:
-                self._count.labels(REFUSED).inc()
+                self._count(False)

@@ -70,7 +70,7 @@ class Service:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = uvicorn.Server(config)
-        self._reloading = ModelReloader(settings.model_dir, scorer.classifier.version, self._use, metrics.reloads)
+        self._reloading = ModelReloader(settings.model_dir, scorer.classifier.version, self._use, metrics.reloaded)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
         self._thread.start()
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
-from capstone_utils.features.daily_tables import read_daily
+from capstone_utils.features.daily_tables import InvalidDailyTables, read_daily
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
 from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_id
@@ -18,7 +18,7 @@ from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.reload import ModelReloader
 from capstone_utils.serving.model.store import InvalidModel, load_models
-from capstone_utils.serving.worker.client import Client, Fenced, Moved
+from capstone_utils.serving.worker.client import Client, Fenced, Lost
 from capstone_utils.serving.worker.kafka_python_client import KafkaPythonClient
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
@@ -32,7 +32,6 @@ def main() -> int:
     """Score the stream until told to stop; the exit status: 0 in order, 1 when it could not start or was fenced."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.ERROR)
-    settings = Settings.from_environment()
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -43,8 +42,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        run_worker(settings, stopping)
-    except (Fenced, InvalidModel, InvalidSetting, NoBroker, TopicError) as error:
+        run_worker(Settings.from_environment(), stopping)
+    except (Fenced, InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -54,7 +53,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
     """Work as the member `settings.worker_name` of the group `settings.worker_group` until told to stop.
 
     Raises:
-        InvalidModel, NoBroker, TopicError, InvalidSetting: when it cannot start, and why.
+        InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError: when it cannot start, and why.
         Fenced: when another worker has taken its place.
     """
     classifier, metrics = Classifier(load_models(settings.model_dir)), WorkerMetrics()
@@ -77,9 +76,9 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         metrics.decides(classifier.version)
 
     use(classifier)
-    reloading = ModelReloader(settings.model_dir, classifier.version, use, metrics.reloads)
+    reloading = ModelReloader(settings.model_dir, classifier.version, use, metrics.reloaded)
     try:
-        client = open_client(settings, states.follow)
+        client = open_client(settings)
         try:
             print(
                 f"worker {settings.worker_name} of group {settings.worker_group} scores {settings.transactions_topic} "
@@ -98,7 +97,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         thread.join()
 
 
-def open_client(settings: Settings, moved: Moved) -> Client:
+def open_client(settings: Settings) -> Client:
     """The client that `settings.kafka_client` names.
 
     Raises:
@@ -106,7 +105,7 @@ def open_client(settings: Settings, moved: Moved) -> Client:
     """
     where = settings.bootstrap_servers, settings.transactions_topic, settings.worker_group, settings.worker_name
     if settings.kafka_client == "kafka-python":
-        return KafkaPythonClient(*where, moved)
+        return KafkaPythonClient(*where)
     if settings.kafka_client != "confluent":
         raise InvalidSetting(f"CAPSTONE_KAFKA_CLIENT={settings.kafka_client} is neither kafka-python nor confluent")
     try:
@@ -116,7 +115,7 @@ def open_client(settings: Settings, moved: Moved) -> Client:
             "CAPSTONE_KAFKA_CLIENT=confluent needs the package confluent-kafka: "
             ".venv/bin/python -m pip install -r requirements-fast.txt -c constraints.txt"
         ) from None
-    return ConfluentClient(*where, moved)
+    return ConfluentClient(*where)
 
 
 def _ensure_topics(settings: Settings) -> int:

@@ -44,6 +44,7 @@ class ServiceMetrics:
         self.by_fallback = counter("fallback_predictions", "Payments that only the fallback called fraud")
         self.reloads = counter("model_reloads", "Models found in place of the one that decides, by outcome", "outcome")
         self.model = Gauge("model_info", "The version that decides", ["version"], registry=self.registry)
+        self.compiled = Gauge("model_compiled", "1: compiled trees; 0: XGBoost itself", registry=self.registry)
         self.unwritten = Gauge("unwritten_answers", "Payments scored and not in the journal", registry=self.registry)
         for outcome in (reload.LOADED, reload.REFUSED):
             self.reloads.labels(outcome)
@@ -74,7 +75,8 @@ class ServiceMetrics:
             if math.isnan(score.features[PLACES[name]]):
                 self.without_batch.labels(name).inc()
 
-    def decides(self, version: str) -> None:
-        """Say which model decides from now on."""
+    def decides(self, version: str, compiled: bool) -> None:
+        """Say which model decides from now on, and whether by compiled trees or by XGBoost itself."""
+        self.compiled.set(compiled)
         self.model.clear()
         self.model.labels(version).set(1)

@@ -55,6 +55,7 @@ class WorkerMetrics:
         self.lag = gauge("lag", "Records that wait", "partition")
         self.users = gauge("users", "Customers in the state")
         self.model = gauge("model_info", "The version that decides", "version")
+        self.compiled = gauge("model_compiled", "1: compiled trees; 0: XGBoost itself")
         self._partitions: set[int] = set()  # of which `lag` speaks
         for name in STAGES:  # a series that is there from the start reads as zero, not as missing
             self.stages.labels(name)
@@ -95,7 +96,8 @@ class WorkerMetrics:
             if number := int(np.isnan(features[:, place]).sum()):
                 self.without_daily.labels(name).inc(number)
 
-    def decides(self, version: str) -> None:
-        """Say which model decides from now on."""
+    def decides(self, version: str, compiled: bool) -> None:
+        """Say which model decides from now on, and whether by compiled trees or by XGBoost itself."""
+        self.compiled.set(compiled)
         self.model.clear()
         self.model.labels(version).set(1)

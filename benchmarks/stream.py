@@ -40,7 +40,7 @@ from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import load_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.worker.audit import audit
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -175,7 +175,8 @@ def features_only(payments: list[Transaction], daily: Mapping[str, DailyTable]) 
 
 def measure(base: Settings, seconds: int) -> dict[str, float]:
     """The figures by name."""
-    models, daily = load_models(base.model_dir), read_daily(base.daily_tables)
+    registry, daily = ModelRegistry(base.models_dir), read_daily(base.daily_tables)
+    models = registry.load()
     classifiers = {models.version: Classifier(models)}
     history = course_stream().transactions
     backlog = list(transactions_of(history.head(BACKLOGS["kafka-python"])))
@@ -195,7 +196,7 @@ def measure(base: Settings, seconds: int) -> dict[str, float]:
         milliseconds = latency(settings, list(transactions_of(history.head((WARM_UP_SECONDS + seconds) * RATE))))
         results[f"{name}_p50_ms"], results[f"{name}_p99_ms"] = np.percentile(milliseconds, [50, 99]).tolist()
         check(settings)
-    command = [sys.executable, "-m", "benchmarks.brief_stream", str(base.model_dir / "predict_model.json")]
+    command = [sys.executable, "-m", "benchmarks.brief_stream", str(registry.path() / "predict_model.json")]
     results["brief_tps"] = throughput(named(base), list(transactions_of(history.head(1_000))), command)
     return results
 

@@ -100,9 +100,9 @@ class Settings:
         return self.work_dir / self.state_dir / "journal.log"
 
     @property
-    def model_dir(self) -> Path:
-        """The model that is served: `fraud_detection_model.json` and its manifest."""
-        return self.work_dir / "models" / "champion"
+    def models_dir(self) -> Path:
+        """The versions of the models, and the pointer to the one that is served."""
+        return self.work_dir / "models"
 
 
 def variable(setting: str) -> str:

@@ -18,7 +18,8 @@ from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorC
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.reader import TransactionReader
 from capstone_utils.ingestion.streaming.topics import TopicError, end_offsets, recreate_topic
-from capstone_utils.serving.model.store import InvalidModel, Models, load_models, save_models
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import InvalidModel, Models
 from capstone_utils.serving.training.splits import split_by_time
 from capstone_utils.serving.training.train import train_models
 from capstone_utils.settings import Settings
@@ -71,11 +72,11 @@ def ensure_enriched(settings: Settings, stream: Simulation) -> pd.DataFrame:
 
 
 def ensure_models(settings: Settings, enriched: pd.DataFrame) -> Models:
-    """Notebook 3's models from their directory, trained first if missing."""
+    """The champion that notebook 3 published, or one trained as notebook 3 would."""
+    registry = ModelRegistry(settings.models_dir)
     try:
-        return load_models(settings.model_dir)
+        return registry.load()
     except InvalidModel as reason:
         print(f"{reason}; so this notebook trains one as notebook 3 would")
-    split = split_by_time(enriched)
-    save_models(train_models(split), settings.model_dir)
-    return load_models(settings.model_dir)
+    registry.publish(train_models(split_by_time(enriched)))
+    return registry.load()

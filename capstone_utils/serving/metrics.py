@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from capstone_utils.features.spec import SPEC, Daily
-from capstone_utils.serving.model.classifier import Verdict
+from capstone_utils.serving.model.classifier import Classifier, Verdict
 
 # The 200 ms of the brief is a bound of its own, so that "how many were slower" is counted and not estimated.
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0, 60.0)
@@ -44,6 +44,10 @@ class ScoringMetrics:
         self._missing = counter("missing_batch_features", "Transactions without a batch feature", "feature")
         self._reloads = counter("model_reloads", "Model reloads by outcome", "outcome")
         self._model = Gauge("model_info", "Version of the model in use", ["door", "version"], registry=self.registry)
+        compiled = Gauge(
+            "model_compiled", "1 for compiled trees, 0 for XGBoost itself", ["door"], registry=self.registry
+        )
+        self._compiled = compiled.labels(door)
         self._latency = BatchHistogram(
             self.registry, "prediction_latency_seconds", "Seconds from request to verdict", LATENCY_BOUNDS, door
         )
@@ -77,10 +81,11 @@ class ScoringMetrics:
             if missing := sum(map(math.isnan, map(itemgetter(place), rows))):
                 self._missing.labels(self._door, name).inc(missing)
 
-    def decides(self, version: str) -> None:
-        """Say which model decides from now on."""
+    def decides(self, classifier: Classifier) -> None:
+        """Say which model decides from now on, and whether by compiled trees."""
         self._model.clear()
-        self._model.labels(self._door, version).set(1)
+        self._model.labels(self._door, classifier.version).set(1)
+        self._compiled.set(classifier.compiled)
 
     def reloaded(self, sound: bool) -> None:
         """Count a model that was found on disk: in use from now on, or invalid."""

@@ -19,7 +19,7 @@ from capstone_utils.features.daily_tables import read_daily
 from capstone_utils.ingestion.streaming.clients import open_admin
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import load_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.worker.audit import Audit, audit
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -58,9 +58,8 @@ class House:
             api_port=0,
             metrics_port=0,
         )
-        self.classifiers = {
-            classifier.version: classifier for classifier in [Classifier(load_models(self.settings.model_dir))]
-        }
+        classifier = Classifier(ModelRegistry(self.settings.models_dir).load())
+        self.classifiers = {classifier.version: classifier}
         self.log = state_dir / "workers.log"
         create_topics(base.bootstrap_servers, {self.settings.transactions_topic: partitions})
 

@@ -1,6 +1,7 @@
 """Workers come, go and freeze; the topic grows; the log shrinks; the model changes: the scores stay right."""
 
 import json
+import shutil
 import signal
 import socket
 import threading
@@ -13,7 +14,8 @@ from kafka.admin import NewPartitions
 
 from capstone_utils.ingestion.streaming.clients import NoBroker, open_admin
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import MANIFEST, InvalidModel, load_models, save_models
+from capstone_utils.serving.model.registry import POINTER, ModelRegistry
+from capstone_utils.serving.model.store import MANIFEST, InvalidModel
 from capstone_utils.serving.worker.main import run_worker
 from capstone_utils.settings import InvalidSetting, Settings
 
@@ -87,7 +89,7 @@ def test_a_worker_that_cannot_start_says_why(house, changes, error, sentence):
 )
 def test_a_worker_process_that_cannot_start_says_why_in_a_sentence(house, tmp_path, changes, sentence):
     settings = Settings(work_dir=tmp_path / "spoilt")
-    save_models(load_models(house.settings.model_dir), settings.model_dir)
+    ModelRegistry(settings.models_dir).publish(ModelRegistry(house.settings.models_dir).load())
     settings.daily_tables.write_bytes(house.settings.daily_tables.read_bytes()[:100])
     changes = {name: value.replace("SPOILT", str(settings.work_dir)) for name, value in changes.items()}
     with house.worker(environment=changes) as process:
@@ -125,9 +127,10 @@ def test_what_retention_deleted_unread_is_counted_and_what_is_left_is_right(hous
 
 
 def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals, tmp_path):
-    models = load_models(house.settings.model_dir)
+    models = ModelRegistry(house.settings.models_dir).load()
     settings = Settings(work_dir=tmp_path / "own")
-    save_models(models, settings.model_dir)
+    registry = ModelRegistry(settings.models_dir)
+    registry.publish(models)
     settings.daily_tables.write_bytes(house.settings.daily_tables.read_bytes())
     house.settings = house.with_(work_dir=settings.work_dir)
     sending = threading.Thread(target=house.send, args=(arrivals[:4000], 400))
@@ -135,16 +138,15 @@ def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals,
         house.wait(lambda: house.started() == 1)
         sending.start()
         house.wait(lambda: sum(house.ends().values()) > 500)
-        save_models(replace(models, score=models.score._replace(threshold=0.9)), settings.model_dir)
+        second = registry.publish(replace(models, score=models.score._replace(threshold=0.9)))
         house.wait(lambda: "decides from now on" in house.logged())
-        manifest = settings.model_dir / MANIFEST
-        good = manifest.read_text()
-        manifest.write_text(json.dumps(json.loads(good) | {"models": {}}))
+        corrupt = settings.models_dir / ("0" * 12)
+        shutil.copytree(registry.path(), corrupt)
+        (corrupt / MANIFEST).write_text("{}")
+        (settings.models_dir / POINTER).write_text(json.dumps({"champion": corrupt.name, "former": [second]}))
         house.wait(lambda: "a model was refused" in house.logged())
         sending.join()
         house.wait_until_done()
-        manifest.write_text(good)
-    second = Classifier(load_models(settings.model_dir))
-    house.classifiers[second.version] = second
+    house.classifiers[second] = Classifier(registry.load(second))
     found = house.audit()
     assert found.sound, found

@@ -21,7 +21,7 @@ from capstone_utils.ingestion.streaming.producer import ProduceReport, produce
 from capstone_utils.ingestion.streaming.topics import recreate_topic
 from capstone_utils.process import Child
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import load_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.score import ScoreMessage
 from capstone_utils.serving.worker.audit import Audit, audit
 from capstone_utils.settings import ROOT, Settings
@@ -83,7 +83,7 @@ def run_scored(
         sending.result()
     counts = Counter(int(when - scores.when[0]) for when in scores.when)
     per_second = [counts[second] for second in range(max(counts) + 1)]
-    models = load_models(settings.model_dir)
+    models = ModelRegistry(settings.models_dir).load()
     result = audit(settings, {models.version: Classifier(models)}, read_daily(settings.daily_tables))
     return LiveRun(np.array(scores.ages), per_second, total - len(scores.ages)), result
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ MAX_LOG_ODDS = 14.0  # a model that is surer than about one in a million is not 
 
 
 class InvalidFallback(CapstoneError):
-    """A file that holds no fallback; says what is wrong with it."""
+    """A text that holds no fallback; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,20 @@ class Fallback:
         """A mask of the fraudulent rows, whatever the model's threshold says."""
         return self.combined_score(rows, margins) >= self.bound
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON: numbers only, no code."""
+    def to_json(self) -> str:
+        """JSON from which `parse_fallback` makes the same object: numbers only, no code."""
         kept = {"weight": self.weight, "bound": self.bound, "anomaly": self.anomaly.to_dict()}
-        path.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+        return json.dumps(kept) + "\n"
 
 
-def load_fallback(path: Path) -> Fallback:
-    """The fallback of a file that `save` wrote.
+def parse_fallback(text: str | bytes) -> Fallback:
+    """The fallback that `to_json` wrote.
 
     Raises:
         InvalidFallback: when it is anything else.
     """
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(text)
         return Fallback(AnomalyDetector.from_dict(kept["anomaly"]), float(kept["weight"]), float(kept["bound"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidFallback(f"{path} holds no fallback ({error!r})") from None
+        raise InvalidFallback(f"it holds no fallback ({error!r})") from None

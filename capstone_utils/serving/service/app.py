@@ -125,8 +125,8 @@ def _add_health(app: FastAPI) -> None:
         models = app.state.scorer.models
         return ModelDescription(
             version=models.version,
-            features={role: list(getattr(models, role).features) for role in ("score", "predict")},
-            thresholds={role: getattr(models, role).threshold for role in ("score", "predict")},
+            features={role: list(model.features) for role, model in models.by_role.items()},
+            thresholds={role: model.threshold for role, model in models.by_role.items()},
             fallback=models.fallback is not None,
             training=dict(models.training),
             metrics=dict(models.metrics),

@@ -11,7 +11,8 @@ from types import FrameType
 from capstone_utils.features.daily_tables import read_daily
 from capstone_utils.features.enriched import read_enriched, transactions_in
 from capstone_utils.serving.gc_pauses import freeze_heap
-from capstone_utils.serving.model.store import InvalidModel, load_models
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import InvalidModel
 from capstone_utils.serving.service.server import ServiceError, start_service
 from capstone_utils.serving.service.state.journal import InvalidJournal, Journal, read_journal
 from capstone_utils.serving.service.state.scorer import Scorer
@@ -26,7 +27,7 @@ def load_scorer(settings: Settings) -> Scorer:
         InvalidModel: when there is no model, or it must not be used.
         InvalidJournal: when the journal is damaged.
     """
-    models = load_models(settings.model_dir)
+    models = ModelRegistry(settings.models_dir).load()
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
     scorer = Scorer(models, daily)
     if settings.enriched_csv.exists():

@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 from capstone_utils.errors import CapstoneError
 from capstone_utils.process import bind
 from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.reload import ModelReloader
 from capstone_utils.serving.service.app import create_app
 from capstone_utils.serving.service.metrics import ServiceMetrics
@@ -70,14 +71,15 @@ class Service:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = uvicorn.Server(config)
-        self._reloading = ModelReloader(settings.model_dir, scorer.classifier.version, self._use, metrics.reloaded)
+        registry = ModelRegistry(settings.models_dir)
+        self._reloading = ModelReloader(registry, scorer.classifier.version, self._use, metrics.reloaded)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
         self._thread.start()
 
     def _use(self, classifier: Classifier) -> None:
         """Decide with it from now on; one assignment: a request sees the old one or this one."""
         self.app.state.scorer.classifier = classifier
-        self.metrics.decides(classifier.version)
+        self.metrics.decides(classifier)
 
     def _pending(self) -> int:
         """Requests that have come and are not answered yet."""

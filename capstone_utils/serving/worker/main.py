@@ -16,8 +16,9 @@ from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_t
 from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_id
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.reload import ModelReloader
-from capstone_utils.serving.model.store import InvalidModel, load_models
+from capstone_utils.serving.model.store import InvalidModel
 from capstone_utils.serving.worker.client import Client, Fenced, Lost
 from capstone_utils.serving.worker.kafka_python_client import KafkaPythonClient
 from capstone_utils.serving.worker.metrics import WorkerMetrics
@@ -56,7 +57,8 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError: when it cannot start, and why.
         Fenced: when another worker has taken its place.
     """
-    classifier, metrics = Classifier(load_models(settings.model_dir)), WorkerMetrics()
+    registry, metrics = ModelRegistry(settings.models_dir), WorkerMetrics()
+    classifier = Classifier(registry.load())
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
     score_partitions = _ensure_topics(settings)
     log_id = topic_id(settings.bootstrap_servers, settings.transactions_topic)
@@ -73,10 +75,10 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
 
     def use(classifier: Classifier) -> None:
         worker.classifier = classifier  # one assignment: a batch is scored by the old one or by this one
-        metrics.decides(classifier.version)
+        metrics.decides(classifier)
 
     use(classifier)
-    reloading = ModelReloader(settings.model_dir, classifier.version, use, metrics.reloaded)
+    reloading = ModelReloader(registry, classifier.version, use, metrics.reloaded)
     try:
         client = open_client(settings)
         try:

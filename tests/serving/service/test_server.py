@@ -17,7 +17,7 @@ from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import save_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.service.main import load_scorer
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.server import Service, ServiceError, start_service
@@ -203,7 +203,7 @@ def test_a_service_goes_on_where_the_history_ended(models, daily, stream, tmp_pa
     settings = Settings(work_dir=tmp_path)
     history, last = stream.transactions.iloc[:-1], next(transactions_of(stream.transactions.tail(1)))
     features = offline_features(history, SPEC, daily)
-    save_models(models, settings.model_dir)
+    ModelRegistry(settings.models_dir).publish(models)
     write_daily(daily, settings.daily_tables)
     write_enriched(enrich(history, features, stream.labels), settings.enriched_csv)
     expected = offline_features(stream.transactions, SPEC, daily).iloc[-1]

@@ -16,7 +16,7 @@ import pytest
 from capstone_utils.features.daily_tables import write_daily
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.serving.model.classifier import Verdict
-from capstone_utils.serving.model.store import save_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.service.server import start_service
 from capstone_utils.serving.service.state import journal as journal_module
 from capstone_utils.serving.service.state.journal import Entry, InvalidJournal, Journal, read_journal
@@ -103,7 +103,7 @@ def test_killed_and_restarted_under_load_every_answer_is_in_the_journal_and_a_re
     models, daily, tmp_path, stream
 ):
     settings = Settings(work_dir=tmp_path)
-    save_models(models, settings.model_dir)
+    ModelRegistry(settings.models_dir).publish(models)
     write_daily(daily, settings.daily_tables)
     payments = [payment.to_dict() for payment in transactions_of(stream.transactions.head(4000))]
     seen = {}

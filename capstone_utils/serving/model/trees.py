@@ -16,6 +16,8 @@ import numba
 import numpy as np
 import xgboost as xgb
 
+from capstone_utils.errors import CapstoneError
+
 BLOCK = 64  # rows that go through a tree together: it stays in the cache, and none waits for another
 CHECKED_ROWS = 1000
 
@@ -24,7 +26,7 @@ class UnequalTrees(ValueError):
     """A booster whose margins are not what its trees say; the message says why they cannot be compiled."""
 
 
-class NoLogOdds(ValueError):
+class NoLogOdds(CapstoneError):
     """A booster whose margins are no log-odds, so that no probability of fraud can be made of them."""
 
 

@@ -155,8 +155,8 @@ def _put(kept, end, place, time, row, cents, fraud):
 def _follow(kept, end, place, row, codes, ranges, distinct, windows):
     """Move each distinct count on to the latest window, after an insertion at `place`.
 
-    `windows` holds by distinct count: the number of times each code stands in the window, the number of codes that do,
-    and the window's first place.
+    `windows` holds by distinct count: the times that each code stands in the window, the number of codes that do, the
+    window's first place.
     """
     times, rows = kept[0], kept[1]
     counts, sizes, start = windows

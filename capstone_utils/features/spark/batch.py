@@ -37,7 +37,7 @@ def batch_features(
 
     Raises:
         InvalidSpec: for a window over another key than the user.
-        InvalidHistory: when a column is missing or of another type; later, as Spark runs, for a null or for two rows
+        InvalidHistory: when a column is missing or of another type. Later, as Spark runs: for a null, or for two rows
             of a user at one place.
     """
     check_keys(spec)

@@ -19,7 +19,7 @@ class Costs:
     """
 
     review: float = 5.0  # somebody looks at the alert
-    insult: float = 10.0  # an honest customer was refused: calls, lost sales, customers who leave
+    insult: float = 10.0  # an honest user was refused: calls, lost sales, users who leave
 
 
 COSTS = Costs()
@@ -44,7 +44,7 @@ class Evaluation:
 
     @property
     def saved(self) -> float:
-        """Fraud stopped less the cost of looking at every alert and of refusing honest customers."""
+        """Fraud stopped less the cost of looking at every alert and of refusing honest users."""
         return self.fraud_stopped - self.review_cost - self.insult_cost
 
 

@@ -24,6 +24,7 @@ from capstone_utils.ingestion.streaming.topics import TopicError, create_topics
 from capstone_utils.monitoring.prometheus.binary import PrometheusNotFound
 from capstone_utils.monitoring.prometheus.client import PrometheusError
 from capstone_utils.monitoring.prometheus.server import start_prometheus
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.service.main import main as serve
 from capstone_utils.serving.worker.main import main as work
 from capstone_utils.settings import ROOT, InvalidSetting, Settings
@@ -117,6 +118,23 @@ def _dead_letters(options: argparse.Namespace) -> int:
     return 0
 
 
+def _models(options: argparse.Namespace) -> int:
+    registry = ModelRegistry(Settings.from_environment().models_dir)
+    if options.action == "use":
+        registry.promote(options.version)
+    if options.action == "rollback":
+        registry.rollback()
+    for model in registry.versions():
+        metrics = ", ".join(f"{name} {value:.3f}" for name, value in model.metrics.items())
+        print(
+            f"{'*' if model.champion else ' '} {model.version}  {model.since:%Y-%m-%d %H:%M:%S} UTC  {metrics}".rstrip()
+        )
+    champion = registry.champion()
+    if options.action != "list":
+        print(f"{champion} is the champion; a running service and worker take it up within seconds")
+    return 0
+
+
 def _report(options: argparse.Namespace) -> int:
     if options.check:
         stale = stale_documents()
@@ -138,6 +156,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": lambda _: serve(),
     "worker": lambda _: work(),
     "dead-letters": _dead_letters,
+    "models": _models,
     "simulate": _simulate,
     "report": _report,
     "notebooks": lambda _: refresh_notebooks(),

@@ -39,6 +39,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")
     letters.add_argument("action", choices=["list", "replay"], help="replay: what is readable now is sent again")
     letters.add_argument("--most", type=int, default=20, help="how many are shown (20)")
+    models = add("models", "list the versions of the model, choose the one that decides, or go back to the one before")
+    models.add_argument("action", nargs="?", choices=["list", "use", "rollback"], default="list")
+    models.add_argument("version", nargs="?", metavar="VERSION", help="the version to use")
     simulate = add("simulate", "write simulated transactions and their labels to a folder")
     simulate.add_argument("folder", type=Path, help="where transactions.parquet and labels.parquet go")
     simulate.add_argument("--days", type=int, default=30, help="days of history (30)")
@@ -50,7 +53,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
     notebooks = add("notebooks", "keep the committed notebooks up to date")
     notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.command == "models" and (options.action == "use") != bool(options.version):
+        models.error("a VERSION goes with `use`, and only with it")
+    return options
 
 
 def installed() -> int:

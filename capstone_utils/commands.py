@@ -104,6 +104,25 @@ def _dead_letters(options: argparse.Namespace) -> int:
     return 0
 
 
+def _models(options: argparse.Namespace) -> int:
+    from capstone_utils.serving.model.registry import ModelRegistry
+
+    registry = ModelRegistry(Settings.from_environment().models_dir)
+    if options.action == "use":
+        registry.promote(options.version)
+    if options.action == "rollback":
+        registry.rollback()
+    for model in registry.versions():
+        metrics = ", ".join(f"{name} {value:.3f}" for name, value in model.metrics.items())
+        print(
+            f"{'*' if model.champion else ' '} {model.version}  {model.since:%Y-%m-%d %H:%M:%S} UTC  {metrics}".rstrip()
+        )
+    champion = registry.champion()
+    if options.action != "list":
+        print(f"{champion} is the champion; a running service and worker take it up within seconds")
+    return 0
+
+
 def _report(options: argparse.Namespace) -> int:
     from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
 
@@ -157,6 +176,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "worker": _work,
     "dead-letters": _dead_letters,
+    "models": _models,
     "simulate": _simulate,
     "report": _report,
     "notebooks": _refresh,

@@ -3,12 +3,18 @@
 import os
 import re
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from capstone_utils import __main__ as entry
 from capstone_utils.commands import COMMANDS, run_command
+from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import Models
+from tests.serving.small_model import small_model
 
 FRAMES = ("transactions", "labels", "truth")
 
@@ -76,3 +82,43 @@ def test_a_wrong_setting_is_said_in_a_sentence(monkeypatch, capsys):
 
 def test_the_documents_say_what_the_kept_run_measured():
     assert run_command(options("report", "--check")) == 0
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """Two versions in the work directory of the environment, the second one the champion."""
+    monkeypatch.setenv("CAPSTONE_WORK_DIR", str(tmp_path))
+    features = pd.DataFrame(np.random.default_rng(0).normal(size=(50, len(SPEC.names))), columns=list(SPEC.names))
+    fraud = (features["amount"] > 0).to_numpy(float)
+    models = Models(*(small_model(features, fraud, names) for names in (SPEC.names, BRIEF_FEATURES)))
+    registry = ModelRegistry(tmp_path / "models")
+    for f1 in (0.9, 0.95):
+        registry.publish(replace(models, metrics={"f1": f1}))
+    return registry
+
+
+def test_models_lists_the_versions_with_the_champion_marked(registry, capsys):
+    second, first = (each.version for each in registry.versions())
+    assert run_command(options("models")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"\* {second}  \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  f1 0\.950", lines[0])
+    assert re.fullmatch(rf"  {first}  .* UTC  f1 0\.900", lines[1])
+
+
+def test_models_moves_the_pointer_back_and_forth(registry, capsys):
+    second, first = (each.version for each in registry.versions())
+    assert run_command(options("models", "rollback")) == 0
+    assert registry.champion() == first
+    assert f"{first} is the champion" in capsys.readouterr().out
+    assert run_command(options("models", "rollback")) == 1
+    assert f"before {first} no version" in capsys.readouterr().err
+    assert run_command(options("models", "use", second)) == 0
+    assert registry.champion() == second
+
+
+def test_models_use_wants_a_version_that_is_there(registry, capsys):
+    with pytest.raises(SystemExit):
+        options("models", "use")
+    assert "a VERSION goes with `use`" in capsys.readouterr().err
+    assert run_command(options("models", "use", "0" * 12)) == 1
+    assert "version 000000000000 is not in" in capsys.readouterr().err

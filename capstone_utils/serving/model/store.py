@@ -59,13 +59,16 @@ def write_models(models: Models, directory: Path, spec: FeatureSpec = SPEC) -> N
     texts: dict[str, str] = {}
     entries: dict[str, dict[str, Any]] = {}
     for role, model in models.by_role.items():
-        texts[FILES[role]] = model.booster.save_raw("json").decode()
-        entries[role] = {"file": FILES[role], "features": list(model.features), "threshold": model.threshold}
+        text = texts[FILES[role]] = model.booster.save_raw("json").decode()
+        entries[role] = {
+            "file": FILES[role],
+            "sha256": _sha256(text.encode()),
+            "features": list(model.features),
+            "threshold": model.threshold,
+        }
     if models.fallback:
-        texts[FALLBACK] = models.fallback.to_json()
-        entries["fallback"] = {"file": FALLBACK}
-    for entry in entries.values():
-        entry["sha256"] = _sha256(texts[entry["file"]].encode())
+        text = texts[FALLBACK] = models.fallback.to_json()
+        entries["fallback"] = {"file": FALLBACK, "sha256": _sha256(text.encode())}
     manifest = {
         "format": FORMAT,
         "spec_hash": spec.hash,

@@ -37,6 +37,7 @@ class Settings:
     work_dir: Path = ROOT / "build" / "course"  # what the notebooks hand to each other
     cache_dir: Path = ROOT / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
     state_dir: Path = Path("state")  # what a service or a worker remembers; below work_dir unless absolute
+    journal_segment_mb: int = 16  # of the service's journal: after so much, a snapshot is made and the next one begun
     api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine
 
     @classmethod
@@ -75,8 +76,8 @@ class Settings:
 
     @property
     def journal(self) -> Path:
-        """What the service was asked and what it answered."""
-        return self.work_dir / self.state_dir / "journal.log"
+        """The folder of the service's state: its journal in segments, and snapshots."""
+        return self.work_dir / self.state_dir / "journal"
 
     @property
     def model_dir(self) -> Path:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from capstone_utils.features.spec import SPEC, Daily
 from capstone_utils.serving.model import reload
 from capstone_utils.serving.model.classifier import Verdict
-from capstone_utils.serving.service.state.scorer import Score
+from capstone_utils.serving.score import Score
 
 # The 200 ms of the brief is a bound of its own, so that "how many were slower" is counted and not estimated.
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5)
@@ -51,6 +51,9 @@ class ServiceMetrics:
             self.errors.labels(kind)
         for feature in (*SPEC.names, "duplicate"):
             self.parity_mismatches.labels(feature)
+        self.snapshots = counter("state_snapshots", "Snapshots of the service's state by outcome", "outcome")
+        for outcome in ("written", "failed"):
+            self.snapshots.labels(outcome)
 
     def answered(self, verdict: Verdict, seconds: float) -> None:
         """Count one prediction and what it took."""

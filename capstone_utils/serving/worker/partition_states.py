@@ -129,9 +129,9 @@ class PartitionStates:
             LOG.warning("partition %d: %s", partition, error)
             self._metrics.snapshots.labels("refused").inc()
             found = None
-        if found is not None and position.begin <= found[1] <= position.offset:
+        if found is not None and position.begin <= found.offset <= position.offset:
             self._metrics.snapshots.labels("used").inc()
-            return found
+            return found.online, found.offset
         return OnlineFeatures(self._spec, self._daily), 0
 
     def _drop(self, partition: int) -> None:

@@ -21,6 +21,7 @@ from capstone_utils.serving.model.store import save_models
 from capstone_utils.serving.service.main import load_scorer
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.server import Service, ServiceError, start_service
+from capstone_utils.serving.service.state.journal import Journal
 from capstone_utils.serving.service.state.parity_watch import ParityWatch
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
@@ -134,7 +135,7 @@ def test_metrics_count_what_was_answered_and_what_was_not(client, service):
 
 def test_a_scorer_that_breaks_answers_500_is_counted_and_is_not_ready(client, service):
     def broken(features):
-        raise RuntimeError("no detective at home")
+        raise RuntimeError("no model at home")
 
     scorer = service.app.state.scorer = Scorer(service.app.state.scorer.models)
     scorer.classifier.classify_brief = broken
@@ -142,7 +143,7 @@ def test_a_scorer_that_breaks_answers_500_is_counted_and_is_not_ready(client, se
     assert counted(service)["request_errors_totalfailed"] == 1
     response = client.get("/readyz")
     assert response.status_code == 503
-    assert "no detective at home" in response.json()["detail"]
+    assert "no model at home" in response.json()["detail"]
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
@@ -207,7 +208,8 @@ def test_a_service_goes_on_where_the_history_ended(models, daily, stream, tmp_pa
     write_daily(daily, settings.daily_tables)
     write_enriched(enrich(history, features, stream.labels), settings.enriched_csv)
     expected = offline_features(stream.transactions, SPEC, daily).iloc[-1]
-    score = load_scorer(settings).score(last)
+    with Journal(settings.journal) as journal:
+        score = load_scorer(settings, journal).score(last)
     np.testing.assert_array_equal(score.features, expected[list(SPEC.names)].to_numpy(float))
 
 

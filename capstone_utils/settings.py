@@ -58,6 +58,8 @@ class Settings:
     cache_dir: Path = HOME / "build" / "cache"  # downloads: Kafka's jars, Prometheus
     # The memory of a service or a worker; below work_dir unless absolute.
     state_dir: Path = field(default=Path("state"), metadata={"relative": True})
+    # Of the service's journal: when a segment is so large, a snapshot is made and the next segment begun.
+    journal_segment_mb: int = field(default=16, metadata={"bounds": Bounds(1, 100_000, "megabytes of a segment")})
     api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine
 
     @classmethod
@@ -96,8 +98,8 @@ class Settings:
 
     @property
     def journal(self) -> Path:
-        """The file of the service's requests and responses."""
-        return self.work_dir / self.state_dir / "journal.log"
+        """The folder of the service's state: its journal in segments, and snapshots."""
+        return self.work_dir / self.state_dir / "journal"
 
     @property
     def models_dir(self) -> Path:

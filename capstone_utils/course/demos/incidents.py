@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ import pandas as pd
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.fraud.scenarios import TESTING_GAP_SECONDS, card_testing_dollars
 from capstone_utils.ingestion.simulation.merchants import SITES
-from capstone_utils.serving.service.state.scorer import Score, Scorer
+from capstone_utils.serving.score import Score
+from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.transaction import SECOND_US, Transaction
 
 FIRST_ID = 900_000_000_000  # far above the stream's own ids
@@ -44,14 +46,16 @@ def fraud_wave(enriched: pd.DataFrame, clock_us: Callable[[], int], size: int = 
         yield from card_testing(enriched, seed, size, clock_us())
 
 
-class SlowScorer(Scorer):
-    """A scorer with the models and state of another one, and a delay of `delay_seconds` per call."""
+class SlowScorer:
+    """A scorer that takes `delay_seconds` longer; all else is asked of the scorer itself, whose model may change."""
 
     def __init__(self, scorer: Scorer, delay_seconds: float) -> None:
-        self.__dict__.update(scorer.__dict__)
-        self.delay_seconds = delay_seconds
+        self._scorer, self._delay_seconds = scorer, delay_seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scorer, name)
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
         """The scores, after the delay."""
-        time.sleep(self.delay_seconds)
-        return super().score_many(transactions)
+        time.sleep(self._delay_seconds)
+        return self._scorer.score_many(transactions)

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge
 from capstone_utils.features.spec import SPEC
 from capstone_utils.serving.metrics import ScoringMetrics
 from capstone_utils.serving.model.classifier import Verdict
-from capstone_utils.serving.service.state.scorer import Score
+from capstone_utils.serving.score import Score
 
 REFUSED, FAILED, SHED = "refused", "failed", "shed"  # a wrong request, one that failed, one turned away in a rush
 
@@ -29,6 +29,9 @@ class ServiceMetrics(ScoringMetrics):
             self.errors.labels(kind)
         for feature in (*SPEC.names, "duplicate"):
             self.parity_mismatches.labels(feature)
+        self.snapshots = counter("state_snapshots", "Snapshots of the service's state by outcome", "outcome")
+        for outcome in ("written", "failed"):
+            self.snapshots.labels(outcome)
 
     def answered(self, verdict: Verdict, seconds: float) -> None:
         """Count one verdict and what it took."""

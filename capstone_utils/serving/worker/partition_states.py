@@ -126,9 +126,9 @@ class PartitionStates:
             LOG.warning("partition %d: %s", partition, error)
             self._metrics.snapshots.labels("invalid").inc()
             snapshot = None
-        if snapshot is not None and position.begin <= snapshot[1] <= position.offset:
+        if snapshot is not None and position.begin <= snapshot.offset <= position.offset:
             self._metrics.snapshots.labels("used").inc()
-            return snapshot
+            return snapshot.online, snapshot.offset
         return OnlineFeatures(SPEC, self._daily), 0
 
     def _drop(self, partition: int) -> None:

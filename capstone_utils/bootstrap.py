@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,7 @@ UNREACHABLE = ("connection broken by", "(from versions: none)", "Could not fetch
 FULL = ("No space left on device", "Disk quota exceeded")
 
 
-class SetupError(Exception):
+class SetupError(CapstoneError):
     """Why `.venv` could not be set up; the message says what to do."""
 
 

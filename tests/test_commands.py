@@ -54,12 +54,24 @@ def test_simulate_writes_a_stream_its_labels_and_the_truth(tmp_path, capsys):
     ("arguments", "sentence"),
     [
         (["simulate", "x", "--days", "0"], "days=0 is not a whole number from 1"),
+        (["simulate", "x", "--customers", "0"], "customers=0 is not a whole number from 1"),
+        (["simulate", "x", "--seed", "-1"], "seed=-1 is not a whole number from 0"),
+        (["simulate", "README.md", "--days", "1", "--customers", "1"], "README.md cannot be written to"),
         (["report", "--from", "nowhere.json"], "it is not the result of a whole run"),
     ],
 )
 def test_what_a_user_can_mend_is_said_in_a_sentence(arguments, sentence, capsys):
     assert run_command(options(*arguments)) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_a_fault_of_the_code_shows_its_traceback(monkeypatch):
+    def faulty(_):
+        raise ValueError("not enough values to unpack")
+
+    monkeypatch.setitem(COMMANDS, "simulate", faulty)
+    with pytest.raises(ValueError, match="not enough values"):
+        run_command(options("simulate", "x"))
 
 
 def test_a_wrong_setting_is_said_in_a_sentence(monkeypatch, capsys):

@@ -9,23 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from capstone_utils.course.authoring.architecture import (
+    PACKAGE,
+    floor_of,
+    import_graph,
+    imported,
+    inside_name,
+    parse_modules,
+)
 from capstone_utils.settings import ROOT
 
-PACKAGE = "capstone_utils"
-# From the ground up. A folder's name stands for all that it holds, unless a line names a part of it: the longest fits.
-FLOORS = [
-    {"errors", "transaction", "settings", "process", "files", "servers"},
-    {"ingestion"},
-    {"features"},
-    {"serving", "serving.model"},
-    {"serving.training"},
-    {"serving.evaluation"},
-    {"serving.score", "serving.snapshot_file", "serving.gc_pauses"},
-    {"serving.service", "serving.worker"},
-    {"monitoring"},
-    {"course"},
-    {"__main__", "bootstrap", "commands"},
-]
 MAX_ROOMS = 9  # modules side by side in a folder
 # They run before anything is installed, or alone beside a server.
 STANDARD_ONLY = {
@@ -42,29 +35,21 @@ STANDARD_ONLY = {
 
 def problems(root: Path) -> list[str]:
     """What is wrong with the imports of the package below `root`, a sentence each."""
-    modules = {
-        _name(path.relative_to(root / PACKAGE)): ast.parse(path.read_text()) for path in (root / PACKAGE).rglob("*.py")
-    }
-    modules.pop("")  # the package itself has a version and no imports
-    found = [f"{module} stands on no floor" for module in modules if _floor(module) is None]
+    modules = parse_modules(root)
+    graph = import_graph(modules)
+    found = [f"{module} stands on no floor" for module in modules if floor_of(module) is None]
     found += [f"{folder} shows {number} rooms" for folder, number in _rooms(root).items() if number > MAX_ROOMS]
-    graph: dict[str, set[str]] = {}
     for module, tree in modules.items():
-        graph[module] = set()
-        for name in _imported(module, ast.walk(tree)):
-            inside = _inside(name, modules)
-            if inside and inside != module:
-                graph[module].add(inside)
         found += [
             f"{module} imports {other}, which stands above it"
             for other in graph[module]
-            if (_floor(other) or 0) > (_floor(module) or 0)
+            if (floor_of(other) or 0) > (floor_of(module) or 0)
         ]
         if module in STANDARD_ONLY:
             found += [
                 f"{module} imports {name}, which is neither Python's own nor free of others"
-                for name in _imported(module, _at_module_level(tree))
-                if name.split(".")[0] not in sys.stdlib_module_names and _inside(name, modules) not in STANDARD_ONLY
+                for name in imported(module, _at_module_level(tree))
+                if name.split(".")[0] not in sys.stdlib_module_names and inside_name(name, modules) not in STANDARD_ONLY
             ]
     try:
         graphlib.TopologicalSorter(graph).prepare()
@@ -78,38 +63,6 @@ def _rooms(root: Path) -> Counter[str]:
     return Counter(
         str(path.parent.relative_to(root)) for path in (root / PACKAGE).rglob("*.py") if path.name != "__init__.py"
     )
-
-
-def _name(path: Path) -> str:
-    return ".".join(path.with_suffix("").parts).removesuffix("__init__").rstrip(".")
-
-
-def _floor(module: str) -> int | None:
-    """The number of the module's floor: that of the longest name in FLOORS which the module is, or is inside of."""
-    while module:
-        for number, rooms in enumerate(FLOORS):
-            if module in rooms:
-                return number
-        module = module.rpartition(".")[0]
-    return None
-
-
-def _imported(module: str, nodes: Iterator[ast.AST]) -> Iterator[str]:
-    """Dotted names of what is imported; `from a import b` gives a.b, whether b is a module or a name in one."""
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports relatively; write the whole name"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _inside(name: str, modules: dict[str, ast.Module]) -> str | None:
-    """The module of the package that an imported name is, or is in; None for other packages."""
-    if not name.startswith(PACKAGE + "."):
-        return None
-    inside = name.removeprefix(PACKAGE + ".")
-    return inside if inside in modules else inside.rpartition(".")[0]
 
 
 def _at_module_level(node: ast.AST) -> Iterator[ast.AST]:

@@ -1,4 +1,4 @@
-"""What an earlier notebook leaves for a later one; made here, and said so, when it is not there."""
+"""Materials from an earlier notebook for a later one; made when missing."""
 
 from __future__ import annotations
 
@@ -26,41 +26,42 @@ from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
 
 COURSE = SimulatorConfig(seed=7, customers=2000, days=64)
-LIVE_SECONDS = 20  # how long notebook 1 sends in real time
-READ_SECONDS = 120.0  # how long reading the whole topic may take
+LIVE_SECONDS = 20  # notebook 1 sends so long in real time
+READ_SECONDS = 120.0  # reading the whole topic may take so long
 
 
 @cache
 def course_stream() -> Simulation:
-    """The stream of the whole course: the same in every notebook and on every machine."""
+    """The stream of the course, the same in every notebook and everywhere."""
     return simulate(COURSE)
 
 
 def ensure_topic(broker: Broker, settings: Settings, stream: Simulation) -> int:
-    """How many messages the topic `transactions` holds, after filling it if it does not hold the whole stream."""
-    wanted = len(stream.transactions)
+    """Fill the topic `transactions` unless it is whole; return its message count."""
+    expected = len(stream.transactions)
     try:
-        found = sum(end_offsets(broker.bootstrap_servers, settings.transactions_topic).values())
+        present = sum(end_offsets(broker.bootstrap_servers, settings.transactions_topic).values())
     except TopicError:
-        found = 0
-    if found != wanted:
-        print(f"the topic holds {found:,} of {wanted:,} payments, so this notebook fills it as notebook 1 would")
+        present = 0
+    if present != expected:
+        print(f"the topic holds {present:,} of {expected:,} payments, so this notebook fills it as notebook 1 would")
         recreate_topic(broker.bootstrap_servers, settings.transactions_topic, settings.partitions)
         produce(broker.bootstrap_servers, settings.transactions_topic, transactions_of(stream.transactions))
-    return wanted
+    return expected
 
 
 def read_topic(broker: Broker, settings: Settings, messages: int) -> Iterator[Transaction]:
-    """So many transactions from the beginning of the topic, as a new consumer group reads them."""
+    """The topic's first `messages` transactions, as a new consumer group reads them."""
     group = f"kitchen-{time.time_ns()}"
-    with TransactionReader(broker.bootstrap_servers, settings.transactions_topic, group) as reader:
+    where = broker.bootstrap_servers, settings.transactions_topic, group, settings.dead_letter_topic
+    with TransactionReader(*where) as reader:
         for batch in reader.batches(messages, deadline_seconds=READ_SECONDS):
             for received in batch:
                 yield received.transaction
 
 
 def ensure_enriched(settings: Settings, stream: Simulation) -> pd.DataFrame:
-    """The enriched transactions of notebook 2, read from its file, or made as the file would hold them."""
+    """Notebook 2's enriched transactions from their file, made first if missing."""
     if not settings.enriched_csv.exists():
         print(f"{settings.enriched_csv.name} is not there, so this notebook makes it as notebook 2 would")
         daily = daily_tables(stream.transactions, stream.labels)

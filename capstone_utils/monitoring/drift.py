@@ -1,4 +1,4 @@
-"""Has what the model sees moved? Population stability index and Kolmogorov-Smirnov distance, feature by feature."""
+"""Drift of the model's inputs: population stability index and Kolmogorov-Smirnov distance, feature by feature."""
 
 from __future__ import annotations
 

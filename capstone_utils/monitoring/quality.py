@@ -1,13 +1,13 @@
-"""How good the verdicts were, as far as the labels have arrived; and whom they wronged."""
+"""Quality of the verdicts, as far as labels have arrived: precision and recall by day, false alarms by behaviour."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.spec import DAY_US
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, labels_known_by
 from capstone_utils.ingestion.simulation.simulator import Simulation
+from capstone_utils.transaction import DAY_US
 
 
 def quality_by_day(stream: Simulation, alerts: np.ndarray, today_us: int) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 from capstone_utils.features.daily_tables import daily_tables, write_daily
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
-from capstone_utils.ingestion.broker.broker import Broker, broker_dir
+from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.arrivals import arrive
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
@@ -30,7 +30,7 @@ def broker_processes() -> Callable[[Settings], list[psutil.Process]]:
 
     def find(settings: Settings) -> list[psutil.Process]:
         found = psutil.process_iter(["name", "cwd"])
-        return [each for each in found if each.info == {"name": "java", "cwd": str(broker_dir(settings))}]
+        return [each for each in found if each.info == {"name": "java", "cwd": str(Broker.directory_in(settings))}]
 
     return find
 

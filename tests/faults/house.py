@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from capstone_utils.features.daily_tables import read_daily
+from capstone_utils.ingestion.streaming.clients import open_admin
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -93,16 +94,20 @@ class House:
         )
 
     @contextlib.contextmanager
-    def worker(self, settings: Settings | None = None, *dying: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(
+        self, settings: Settings | None = None, *dying: str, environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A worker as a process, sound or dying at a step; killed at the end, if it still runs."""
         command = (
             [sys.executable, str(DYING), *dying]
             if dying
             else [sys.executable, "-m", "capstone_utils.serving.worker.main"]
         )
-        environment = os.environ | {"PYTHONPATH": str(ROOT)} | (settings or self.settings).to_environment()
+        own = (settings or self.settings).to_environment() | (environment or {})
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)} | own, stdout=log, stderr=log
+            )
         try:
             yield process
         finally:
@@ -117,6 +122,11 @@ class House:
                 end - (reader.committed(TopicPartition(topic, partition)) or 0)
                 for partition, end in self.ends().items()
             )
+
+    def members(self) -> int:
+        """How many members the group has, as the broker sees it."""
+        with open_admin(self.settings.bootstrap_servers) as admin:
+            return len(admin.describe_groups([self.settings.worker_group])[self.settings.worker_group]["members"])
 
     def started(self) -> int:
         """How many workers have come as far as to work."""

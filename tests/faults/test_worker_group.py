@@ -58,7 +58,7 @@ def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arr
             house.send(arrivals[500:1000])
             assert first.wait(60) == 1
             house.wait_until_done()
-    assert "this worker leaves: another one has its name" in house.logged()
+    assert "this worker leaves: another one has its name (CAPSTONE_WORKER_NAME)" in house.logged()
     found = house.audit()
     assert found.sound, found
 
@@ -78,6 +78,24 @@ def test_a_worker_that_cannot_start_says_why(house, changes, error, sentence):
             changes = {"worker_metrics_port": taken.getsockname()[1]}
         with pytest.raises(error, match=sentence):
             run_worker(house.with_(**changes), threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"CAPSTONE_KAFKA_PORT": "99999"}, "CAPSTONE_KAFKA_PORT=99999 is not a port"),
+        ({"CAPSTONE_WORK_DIR": "SPOILT"}, "daily_tables.npz holds no whole batch tables"),
+    ],
+)
+def test_a_worker_process_that_cannot_start_says_why_in_a_sentence(house, tmp_path, changes, sentence):
+    settings = Settings(work_dir=tmp_path / "spoilt")
+    ModelRegistry(settings.models_dir).publish(ModelRegistry(house.settings.models_dir).load())
+    settings.daily_tables.write_bytes(house.settings.daily_tables.read_bytes()[:100])
+    changes = {name: value.replace("SPOILT", str(settings.work_dir)) for name, value in changes.items()}
+    with house.worker(environment=changes) as process:
+        assert process.wait(60) == 1
+    assert sentence in house.logged()
+    assert "Traceback" not in house.logged()
 
 
 def test_partitions_are_added_under_load(house, arrivals):

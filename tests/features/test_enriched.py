@@ -54,6 +54,13 @@ def test_a_file_without_a_feature_is_refused_with_its_name(enriched, tmp_path):
         read_enriched(tmp_path / "old.csv")
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"timestamp,amount\nnoon,1\n", b'a,b\n"1,2\n'])
+def test_a_file_that_is_no_table_is_refused(tmp_path, content):
+    (tmp_path / "torn.csv").write_bytes(content)
+    with pytest.raises(InvalidEnrichedFile, match=r"torn\.csv cannot be read .* run notebook 2"):
+        read_enriched(tmp_path / "torn.csv")
+
+
 def test_a_file_out_of_order_is_refused(enriched, tmp_path):
     enriched.iloc[::-1].to_csv(tmp_path / "upside_down.csv", index=False)
     with pytest.raises(InvalidEnrichedFile, match="not in event-time order"):

@@ -1,4 +1,4 @@
-"""What waiting costs: how long fraud goes unseen, and what is taken meanwhile, under a schedule of checks."""
+"""The cost of waiting for the next check, in time and money."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ def minutes_unseen(stream: Simulation, every_minutes: int) -> np.ndarray:
 
 
 def money_lost_unseen(stream: Simulation, every_minutes: int) -> float:
-    """What is taken after a card's first fraud and before the check that would have seen it.
+    """The money taken after a card's first fraud and before the check that would have seen it.
 
     An upper bound of what a schedule can save: each check finds all fraud that happened before it and blocks the card.
     """
-    frauds = _frauds(stream)
     lost = 0
-    for _, mine in frauds.groupby("user_id"):
+    for _, frauds in _frauds(stream).groupby("user_id"):
         case_start = blocked_at = -1
-        for time, cents in zip(mine["event_time_us"], mine["amount_cents"], strict=True):
+        for time, cents in zip(frauds["event_time_us"], frauds["amount_cents"], strict=True):
             if case_start < 0 or time - case_start > CASE_DAYS * 24 * 60 * MINUTE_US:
                 case_start, blocked_at = time, int(_next_check(np.array([time]), every_minutes)[0])
             elif time < blocked_at:

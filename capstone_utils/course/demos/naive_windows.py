@@ -1,4 +1,4 @@
-"""Four careless ways to count a customer's payments of the last five minutes, for comparison with the true one."""
+"""Four careless counts of a user's transactions in the last five minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ WINDOW_US = 300_000_000
 
 
 def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
-    """For each careless way, the count for each row of `transactions` (event-time order); shape (rows,)."""
+    """Each careless way's count for each row of `transactions`, shape (rows,).
+
+    `transactions` are in event-time order.
+    """
     times = transactions["event_time_us"].to_numpy()
     return {
         "one window over all customers": _count_between(times, times - WINDOW_US, times),
@@ -20,7 +23,7 @@ def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarray:
-    """Payments of the same user with event time in (t + begin, t + end]."""
+    """Transactions of the same user with event time in (t + begin, t + end]."""
     counts = np.zeros(len(transactions))
     times = transactions["event_time_us"].to_numpy()
     for rows in transactions.groupby("user_id").indices.values():
@@ -29,11 +32,11 @@ def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarr
 
 
 def _in_batch(transactions: pd.DataFrame) -> np.ndarray:
-    """Payments of the same user so far within the same batch of five minutes by the clock."""
+    """Transactions of the same user so far within the same batch of five minutes by the clock."""
     batch = transactions["event_time_us"] // WINDOW_US
     return transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
 
 
 def _count_between(times: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """How many of the ascending `times` lie in each (begin, end]."""
+    """The number of the ascending `times` in each (begin, end]."""
     return (np.searchsorted(times, end, side="right") - np.searchsorted(times, begin, side="right")).astype(float)

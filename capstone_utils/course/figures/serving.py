@@ -1,4 +1,4 @@
-"""Pictures of notebook 3's second half: how fast the answers come."""
+"""Pictures of notebook 3's second half: throughput and response times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capstone_utils.course.figures.style import BLUE, GREEN, INK, RED
 def draw_live(
     per_second: Sequence[int], age_seconds: np.ndarray, goal: int, killed_after_seconds: float | None = None
 ) -> Figure:
-    """Left: payments scored in each second against the goal; right: how old each was when its verdict stood."""
+    """Left: transactions scored in each second, and the goal; right: their ages at their verdict."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
     left.bar(range(len(per_second)), per_second, color=BLUE)
     left.axhline(goal, color=RED, linestyle="--", label=f"goal {goal:,}")

@@ -1,4 +1,4 @@
-"""One look for every picture, and the map of the course that each notebook opens with."""
+"""The style of every picture, and the map that opens each notebook."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def use_style() -> None:
 
 
 def draw_pipeline(*here: str) -> Figure:
-    """The way of one payment through the course, with the stages named in `here` filled in."""
+    """One payment's way through the course, with the stages `here` filled in."""
     figure, axes = plt.subplots(figsize=(10, 1.7))
     axes.set(xlim=(0, 10), ylim=(0, 1.7))
     axes.axis("off")

@@ -1,4 +1,4 @@
-"""The same features over a whole history at once: a frame in arrival order in, a frame of features out."""
+"""Offline features: an arrival-ordered frame in, a frame of features out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.offline.history import history_values
 from capstone_utils.features.offline.windows import DUPLICATE, KEPT, window_values
-from capstone_utils.features.online.user_state import HISTORY
 from capstone_utils.features.plan import key_plan, other_keys
 from capstone_utils.features.spec import SPEC, FeatureSpec, State
 from capstone_utils.ingestion.places import distance_km
@@ -25,10 +24,11 @@ def offline_features(
 ) -> pd.DataFrame:
     """The spec's features for each row of `frame`, float64, index kept; a duplicate's row is all NaN.
 
-    `frame` holds one transaction a row in arrival order, with columns transaction_id, user_id, amount_cents,
-    event_time_us, location, merchant, device. A row's features use only the rows above it and itself; a fraud rate
-    also uses `labels` (transaction_id, is_fraud, known_at_us), each if it was known within the spec's label delay. The
-    extra column `duplicate` marks rows whose transaction had been seen; drop them to have what the online state emits.
+    `frame` holds one transaction per row in arrival order, with columns transaction_id, user_id, amount_cents,
+    event_time_us, location, merchant, device. A row's features use only that row and the rows above it. A fraud rate
+    also uses `labels` (transaction_id, is_fraud, known_at_us): each label known within the spec's label delay. The
+    extra column `duplicate` marks rows whose transaction came before; without them, the rest is what the online state
+    emits.
     """
     times, cents = (frame[column].to_numpy(dtype=np.int64) for column in ("event_time_us", "amount_cents"))
     facts = np.stack([times, cents, _reported(frame, spec, labels)]).astype(np.int64)
@@ -47,13 +47,13 @@ def offline_features(
             columns[feature.name] = np.where(duplicate, np.nan, MOMENT[feature.kind](cents, times))
     for feature in spec.daily:
         table = (daily or {}).get(feature.name)
-        made = np.nan if table is None else table.lookup_many(times, frame[feature.key])
-        columns[feature.name] = np.where(duplicate, np.nan, made)
+        looked_up = np.nan if table is None else table.lookup_many(times, frame[feature.key])
+        columns[feature.name] = np.where(duplicate, np.nan, looked_up)
     return pd.DataFrame({name: columns[name] for name in spec.names} | {"duplicate": duplicate}, index=frame.index)
 
 
 def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | None) -> np.ndarray:
-    """Whether each row's transaction was reported as fraud within the spec's label delay."""
+    """A mask of the rows whose transaction was reported as fraud within the spec's label delay."""
     if labels is None or not spec.label_delay_us:
         return np.zeros(len(frame), dtype=bool)
     fraud = labels[labels["is_fraud"].astype(bool)]
@@ -71,13 +71,13 @@ def _history(
     frame: pd.DataFrame, spec: FeatureSpec, users: np.ndarray, status: np.ndarray, facts: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The columns that look back beyond any window, by name."""
-    wanted = [f for f in spec.features if isinstance(f, State) and f.kind not in MOMENT]
-    if not wanted:
+    features = [f for f in spec.features if isinstance(f, State) and f.kind not in MOMENT]
+    if not features:
         return {}
-    where, places = pd.factorize(frame["location"])
+    location_codes, places = pd.factorize(frame["location"])
     distances = np.array([[distance_km(a, b) for b in places] for a in places], dtype=float)
     distances = distances.reshape(len(places), len(places))
     codes = _codes(frame, spec.known_columns)
-    values = history_values(users, status, facts, codes, where, distances, spec.max_values)
-    order = [*HISTORY, *spec.known_columns]
-    return {f.name: values[:, order.index(f.column or f.kind)] for f in wanted}
+    values, flags = history_values(users, status, facts, codes, location_codes, distances, spec.max_values)
+    values |= zip(spec.known_columns, flags, strict=True)
+    return {f.name: values[f.column or f.kind] for f in features}

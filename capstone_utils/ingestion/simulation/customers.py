@@ -1,4 +1,4 @@
-"""Who pays: customers with a home, a level of spending, favourite merchants, devices and a rhythm of their own."""
+"""The customers: homes, levels of spending, favourite merchants, devices and daily rhythms."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.merchants import Merchants
 
 FAVOURITES = 15
-ZIPF_EXPONENT = 0.9  # how fast custom falls from the favourite merchant to the fifteenth
+ZIPF_EXPONENT = 0.9  # how fast purchases fall from the favourite merchant to the fifteenth
 CARD, MOBILE, DESKTOP, NEXT_MOBILE, FAMILY_CARD, STRANGER = range(6)  # which device; a customer owns the first five
 KINDS = ("card", "mobile", "desktop", "mobile", "card")  # by those numbers
 
 
 @dataclass(frozen=True)
 class Customers:
-    """The customers as columns of equal length; a customer is a position in them."""
+    """The customers as columns of equal length; a customer is a position."""
 
     home: np.ndarray  # position in PLACES
     level: np.ndarray  # factor on a merchant's typical ticket
@@ -53,7 +53,7 @@ def make_customers(count: int, merchants: Merchants, rate: float, generator: np.
 
 
 def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Generator) -> np.ndarray:
-    """For each customer the merchants with the greatest popularity times personal taste, in reach of home."""
+    """Each customer's favourites, by popularity times personal taste, in reach of home."""
     favourites = np.empty((len(home), FAVOURITES), dtype=np.int64)
     for city in range(len(PLACES)):
         living = np.flatnonzero(home == city)
@@ -75,7 +75,7 @@ def stranger_code(cases: np.ndarray, desktop: np.ndarray, count: int) -> np.ndar
 
 
 def device_names(codes: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Names such as "mobile-3f2a" for distinct device numbers: the digits are drawn and tell nothing."""
+    """Names such as "mobile-3f2a" for distinct device numbers; the digits are random and reveal nothing."""
     digits = 4
     while 16**digits <= codes.max(initial=0):
         digits += 1

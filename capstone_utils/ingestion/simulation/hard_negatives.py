@@ -1,4 +1,4 @@
-"""What honest customers do that looks like fraud: they travel, change phones, give presents, share a card."""
+"""Hard negatives: honest behaviour that looks like fraud, such as travel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.places import PLACES, distance_km
 from capstone_utils.ingestion.simulation.customers import Customers
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS
+from capstone_utils.transaction import DAY_SECONDS
 
 BLOCK_DAYS = 21  # at most one journey and one gift season a customer in each such block
 TRAVEL_KM_AN_HOUR = 750.0  # door to door costs AIRPORT_HOURS besides
@@ -25,7 +26,7 @@ DISTANCES_KM = np.array([[distance_km(a, b) for b in CITIES] for a in CITIES], d
 
 @dataclass(frozen=True)
 class HardNegativeRates:
-    """How often honest customers look suspicious."""
+    """The rates at which honest customers look suspicious."""
 
     travel: float = 0.12  # journeys a customer in 30 days
     new_phone: float = 0.06  # new phones a customer in 30 days
@@ -36,12 +37,14 @@ class HardNegativeRates:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-                raise ValueError(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
+                raise InvalidValue(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
 
 
 @dataclass(frozen=True)
 class Life:
-    """What happens to each customer; moments in seconds since the stream's start, NEVER for what does not happen.
+    """The events in each customer's life, in seconds since the stream's start.
+
+    An event that does not happen is at NEVER.
 
     `trip` has the moments of leaving home, arriving, leaving again and being home, shape (4, customers * blocks).
     """
@@ -58,7 +61,10 @@ class Life:
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
     def whereabouts(self, customers: Customers, customer: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
-        """City of each customer at each moment, whether it is a journey's, and whether they are on the way."""
+        """Each customer's city at each moment, with masks of journeys and travel.
+
+        The first mask is of those away on a journey, the second of those on the way.
+        """
         block = self.block(customer, second)
         leave, arrive, return_, back = (moment[block] for moment in self.trip)
         away = (second >= arrive) & (second < return_)
@@ -89,7 +95,7 @@ def make_life(customers: Customers, days: int, rates: HardNegativeRates, generat
 
 
 def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> np.ndarray:
-    """When a spell begins in each customer's block, so that it ends inside the block; NEVER in most."""
+    """The second at which each block's spell begins, to end inside; NEVER in most."""
     happens = generator.random(count * blocks) < rate * BLOCK_DAYS / 30
     block = np.tile(np.arange(blocks), count)
     begin = block * BLOCK_DAYS + generator.uniform(0, BLOCK_DAYS - longest_days, count * blocks)

@@ -1,4 +1,4 @@
-"""Where money is spent: four hundred merchants, each with a category, a typical ticket and a place or the internet."""
+"""The four hundred merchants: category, typical ticket, and city or internet."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FIRST_NAMES = (  # noqa: SIM905
 
 @dataclass(frozen=True)
 class Merchants:
-    """The merchants as columns of equal length; a merchant is its position in them."""
+    """The merchants as columns of equal length; a merchant is a position."""
 
     name: np.ndarray  # text
     category: np.ndarray  # text
@@ -73,12 +73,12 @@ class Merchants:
 
     def machines(self) -> np.ndarray:
         """Positions of each city's parking, transit and vending merchants, shape (cities, 3)."""
-        found = [np.flatnonzero((self.city == c) & np.isin(self.category, SMALL_PAYMENTS)) for c in range(len(PLACES))]
-        return np.stack(found)
+        machine = np.isin(self.category, SMALL_PAYMENTS)
+        return np.stack([np.flatnonzero((self.city == city) & machine) for city in range(len(PLACES))])
 
 
 def make_merchants(generator: np.random.Generator) -> Merchants:
-    """The merchants: the names are fixed, tickets and popularity are drawn."""
+    """Merchants with fixed names, and with tickets and popularity drawn at random."""
     rows: list[tuple[str, str, int, float]] = [
         ("Amazon", "General", ONLINE, 34.0),
         ("Walmart", "General", EVERYWHERE, 40.0),
@@ -93,7 +93,9 @@ def make_merchants(generator: np.random.Generator) -> Merchants:
             first = FIRST_NAMES[(4 * site + 11 * number) % len(FIRST_NAMES)]
             rows.append((f"{first} {category}", category, ONLINE, ticket))
     names, categories, cities, tickets = (np.array(column) for column in zip(*rows, strict=True))
-    popularity = generator.lognormal(0.0, 0.7, len(rows)) * (30.0 / tickets) ** 0.7  # dear things are bought seldom
+    popularity = (
+        generator.lognormal(0.0, 0.7, len(rows)) * (30.0 / tickets) ** 0.7
+    )  # expensive things are bought seldom
     popularity[: len(GIANTS)] = 25.0
     jitter = generator.lognormal(0.0, 0.15, len(rows))
     return Merchants(names, categories, cities, tickets * jitter, popularity)

@@ -1,4 +1,4 @@
-"""Topics of the broker: made, made afresh, and described partition by partition."""
+"""Topics of the broker: create, empty and describe them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import open_admin
 
 DEADLINE_SECONDS = 30.0
 
 
-class TopicError(RuntimeError):
+class TopicError(CapstoneError):
     """A topic that is missing or is not as asked for; the message names it and what to do."""
 
 
 class PartitionState(NamedTuple):
-    """One partition: who leads it, its first offset that is still kept and the offset that comes next."""
+    """One partition: its leader, its first offset that is still kept and the offset that comes next."""
 
     partition: int
     leader: int
@@ -47,6 +48,20 @@ def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
                         "ask for as many, or delete what it holds with recreate_topic"
                     ) from None
         admin.wait_for_topics(list(topics), timeout_ms=DEADLINE_SECONDS * 1000)
+
+
+def ensure_topic(bootstrap_servers: str, name: str, partitions: int) -> int:
+    """Make the topic with so many partitions if it is missing; the number of partitions that it has.
+
+    Raises:
+        TopicError: when another process makes it at the same time, with another number of partitions.
+        NoBroker: when nothing answers.
+    """
+    try:
+        return len(describe_topic(bootstrap_servers, name))
+    except TopicError:
+        create_topics(bootstrap_servers, {name: partitions})
+        return partitions
 
 
 def recreate_topic(bootstrap_servers: str, name: str, partitions: int) -> None:

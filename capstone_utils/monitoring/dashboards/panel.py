@@ -57,8 +57,8 @@ class Panel:
     @property
     def defaults(self) -> dict[str, Any]:
         """The panel's field configuration."""
-        found: dict[str, Any] = self.json["fieldConfig"]["defaults"]
-        return found
+        configuration: dict[str, Any] = self.json["fieldConfig"]["defaults"]
+        return configuration
 
     @property
     def thresholds(self) -> list[tuple[float, str]]:

@@ -1,4 +1,7 @@
-"""Card precision at k: of the k cards that investigators look at each day, how many were really being abused."""
+"""Card precision at k: the abused share of each day's first k cards.
+
+Investigators check k cards a day.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ import pandas as pd
 
 
 class CardPrecision(NamedTuple):
-    """Card precision at k, the mean of the days; its ceiling is what a perfect ranking of the same cards reaches."""
+    """Card precision at k, the mean of the days.
+
+    Its ceiling is the value of a perfect ranking of the same cards.
+    """
 
     value: float
     ceiling: float
@@ -36,12 +42,15 @@ def card_precision(
 
 
 def _daily_mean(cards: pd.DataFrame, scores: np.ndarray, k: int) -> float:
-    """The mean share of abused cards among each day's first k by `scores`; cards once found are left out."""
-    found: set[object] = set()
+    """The mean abused share of each day's first k cards by `scores`.
+
+    Cards that are blocked are left out.
+    """
+    blocked: set[object] = set()
     shares = []
     for _, today in cards.assign(score=scores).groupby("day"):
-        first = today[~today["card"].isin(found)].sort_values("score", ascending=False, kind="stable").head(k)
+        first = today[~today["card"].isin(blocked)].sort_values("score", ascending=False, kind="stable").head(k)
         abused = first.loc[first["fraud"], "card"]
         shares.append(len(abused) / k)
-        found.update(abused)
+        blocked.update(abused)
     return float(np.mean(shares))

@@ -1,8 +1,9 @@
-"""How far a payment's features lie from what honest payments had: an anomaly score that needs no label to learn.
+"""Anomaly scores: the distance of a transaction's features from honest ones.
 
-Each feature adds -log of the share of honest payments that lie as far out or farther, on the side where the value
-lies. Source: Z. Li, Y. Zhao, X. Hu, N. Botta, C. Ionescu, G. H. Chen: ECOD: Unsupervised Outlier Detection Using
-Empirical Cumulative Distribution Functions, IEEE TKDE 35 (2022); there the side is chosen once for all features.
+An anomaly score needs no label to learn. Each feature adds -log of the share of honest transactions that lie as far out
+or farther, on the side where the value lies. Source: Z. Li, Y. Zhao, X. Hu, N. Botta, C. Ionescu, G. H. Chen: ECOD:
+Unsupervised Outlier Detection Using Empirical Cumulative Distribution Functions, IEEE TKDE 35 (2022); there the side is
+chosen once for all features.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any
 import numba
 import numpy as np
 
-STEPS = 48  # on each side, from one payment up to half of them, each step by the same factor
+STEPS = 48  # on each side, from one transaction up to half of them, each step by the same factor
 
 
 class AnomalyDetector:
-    """A sum of one step function a feature. A missing value adds nothing.
+    """A sum of one step function per feature; missing values add nothing.
 
-    `cuts` and `heights` hold an array a feature: a value at or above a cut, and below the next, adds that cut's
-    height; a value below the first cut adds `highest`.
+    `cuts` and `heights` hold one array per feature. A value at or above a cut, and below the next, adds that cut's
+    height. A value below the first cut adds `highest`.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class AnomalyDetector:
         return np.asarray(_score(np.ascontiguousarray(rows, dtype=float), self._starts, *self._flat, self.highest))
 
     def parts(self, row: Sequence[float]) -> dict[str, float]:
-        """What each feature of one row adds."""
+        """The part of the score that each feature of one row adds."""
         alone = np.full((len(self.features), len(self.features)), np.nan)
         np.fill_diagonal(alone, row)
         return dict(zip(self.features, self.score(alone).tolist(), strict=True))
@@ -60,7 +61,7 @@ class AnomalyDetector:
 
 
 def fit_anomaly_detector(features: Sequence[str], rows: np.ndarray) -> AnomalyDetector:
-    """The step functions of payments that were honest, an array of shape (rows, features)."""
+    """The detector of these honest transactions, an array of shape (rows, features)."""
     steps = [_steps(column[~np.isnan(column)]) for column in np.asarray(rows, dtype=float).T]
     return AnomalyDetector(
         features, [cuts for cuts, _ in steps], [heights for _, heights in steps], np.log(len(rows) + 2)
@@ -74,7 +75,7 @@ def _steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.array([]), np.array([])
     ranks = np.unique(np.geomspace(1, (count + 1) // 2, STEPS).astype(int)) - 1
     cuts = np.unique(np.concatenate([values[ranks], values[count - 1 - ranks]]))
-    beyond = np.nextafter(cuts[-1], np.inf)  # from here on, nobody was as far out
+    beyond = np.nextafter(cuts[-1], np.inf)  # from here on, no transaction was as far out
     cuts = np.append(cuts, beyond)
     as_low = np.searchsorted(values, cuts, side="right")
     as_high = count - np.searchsorted(values, cuts, side="left")

@@ -6,15 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 
-from prometheus_client import Counter
-
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import InvalidModel
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
-LOADED, REFUSED = "loaded", "refused"  # outcomes
 
 
 class ModelWatch:
@@ -56,11 +53,11 @@ class ModelWatch:
 class ModelReloader:
     """A thread that looks at a registry's pointer every second, and gives a sound champion that it finds to `use`.
 
-    `version` is that of the models in use now; `count` is a counter by outcome, `LOADED` or `REFUSED`.
+    `version` is that of the models in use now; `count` is told of each model that was found, whether it is sound.
     """
 
     def __init__(
-        self, registry: ModelRegistry, version: str, use: Callable[[Classifier], None], count: Counter
+        self, registry: ModelRegistry, version: str, use: Callable[[Classifier], None], count: Callable[[bool], None]
     ) -> None:
         self._watch, self._use, self._count = ModelWatch(registry, version), use, count
         self._stopping = threading.Event()
@@ -79,9 +76,9 @@ class ModelReloader:
             except Exception as error:  # whatever is wrong with it, the earlier one goes on
                 reason = str(error) if isinstance(error, InvalidModel) else repr(error)
                 LOG.error("a model was refused, the earlier one goes on: %s", reason)
-                self._count.labels(REFUSED).inc()
+                self._count(False)
                 continue
             if classifier is not None:
                 self._use(classifier)
                 LOG.warning("model %s decides from now on", classifier.version)
-                self._count.labels(LOADED).inc()
+                self._count(True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import xgboost as xgb
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
 from capstone_utils.files import write_text
 from capstone_utils.serving.model.booster import ThresholdedModel
@@ -24,7 +25,7 @@ FALLBACK = "fallback.json"
 PACKAGES = ("xgboost", "numpy", "pandas", "scikit-learn")
 
 
-class InvalidModel(ValueError):
+class InvalidModel(CapstoneError):
     """A model directory that must not be served; the message says what is wrong with it and what to do."""
 
 

@@ -1,8 +1,8 @@
-"""A booster's own trees, evaluated without XGBoost's overhead: a payment alone costs a few microseconds, not a hundred.
+"""A booster's own trees, evaluated without XGBoost's overhead.
 
-The margins are XGBoost's bit for bit, alone or among others, so that the service, the stream worker and a replay years
-later say the same. Of a booster with which they are not, or whose JSON is another than is known here, `XGBoostMargins`
-asks XGBoost.
+The margins are XGBoost's bit for bit, for one row or for many. So the service, the stream worker and a replay years
+later give the same verdicts. `XGBoostMargins` asks XGBoost itself, where they are not equal or where the booster's JSON
+is of another form.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numba
 import numpy as np
 import xgboost as xgb
 
+from capstone_utils.errors import CapstoneError
+
 BLOCK = 64  # rows that go through a tree together: it stays in the cache, and none waits for another
 CHECKED_ROWS = 1000
 
@@ -24,7 +26,7 @@ class UnequalTrees(ValueError):
     """A booster whose margins are not what its trees say; the message says why they cannot be compiled."""
 
 
-class NoLogOdds(ValueError):
+class NoLogOdds(CapstoneError):
     """A booster whose margins are no log-odds, so that no probability of fraud can be made of them."""
 
 
@@ -94,22 +96,28 @@ class Trees:
 
 
 def probabilities(margins: np.ndarray) -> list[float]:
-    """The probability of fraud for each margin: one formula, number by number, so that a batch changes no bit."""
+    """The probability of fraud for each margin, equal alone and in a batch.
+
+    They are computed number by number, so that a batch changes no bit.
+    """
     return [1.0 / (1.0 + math.exp(-margin)) for margin in margins.tolist()]
 
 
 def _base_margin(share: float) -> np.float32:
-    """The log-odds of a share, as XGBoost computes them: asked of a booster without trees, for logarithms differ."""
+    """The log-odds of a share as XGBoost computes them.
+
+    A booster without trees gives them: another library's logarithm may differ in the last bit.
+    """
     nothing = xgb.DMatrix(np.zeros((1, 1)), label=[0])
     booster = xgb.train({"objective": "binary:logistic", "base_score": share}, nothing, 0)
     return np.float32(booster.inplace_predict(np.zeros((1, 1)), predict_type="margin")[0])
 
 
 def _flatten(trees: Sequence[dict[str, Any]], features: int) -> tuple[np.ndarray, ...]:
-    """Roots, depths, and for each node: feature, cut, left child, whether missing goes left, value.
+    """Roots, depths, and for each node: feature, cut, left child, a flag that missing goes left, value.
 
-    The right child follows the left one. A leaf is its own left child, and everything goes left: so every row takes as
-    many steps as the tree is deep, and no step is a jump that the processor has to guess.
+    The right child follows the left one. A leaf is its own left child, and everything goes left there. So every row
+    takes as many steps as the tree is deep, and no step is a branch that the processor has to predict.
     """
     roots, depths, columns = [], [], []
     start = 0
@@ -148,7 +156,10 @@ def _flatten(trees: Sequence[dict[str, Any]], features: int) -> tuple[np.ndarray
 
 
 def _depth(left: np.ndarray, right: np.ndarray) -> int:
-    """How many steps the deepest leaf is from the root; children stand behind their parents."""
+    """The steps from the root to the deepest leaf.
+
+    Children stand behind their parents.
+    """
     depth = np.zeros(len(left), dtype=int)
     for node in np.flatnonzero(left >= 0):
         depth[left[node]] = depth[right[node]] = depth[node] + 1

@@ -12,7 +12,7 @@ import pandas as pd
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.streaming.partition_log import read_partition
+from capstone_utils.ingestion.streaming.partition_log import read_partition, read_topic
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.score import ScoreMessage
@@ -98,9 +98,7 @@ def _payments(settings: Settings, partition: int) -> tuple[list[Transaction], in
 
 
 def _scores(settings: Settings) -> list[ScoreMessage]:
-    topic = settings.scores_topic
-    partitions = [state.partition for state in describe_topic(settings.bootstrap_servers, topic)]
-    records = (record for each in partitions for record in read_partition(settings.bootstrap_servers, topic, each))
+    records = read_topic(settings.bootstrap_servers, settings.scores_topic)
     return [ScoreMessage.from_json(record.value) for record in records]
 
 

@@ -12,6 +12,7 @@ from capstone_utils.ingestion.streaming.topics import (
     create_topics,
     describe_topic,
     end_offsets,
+    ensure_topic,
     recreate_topic,
 )
 from capstone_utils.transaction import Transaction
@@ -29,6 +30,13 @@ def test_a_topic_that_is_there_already_is_left_as_it_is(broker, topic):
     send(broker, topic, 3)
     create_topics(broker.bootstrap_servers, {topic: 4})
     assert sum(end_offsets(broker.bootstrap_servers, topic).values()) == 3
+
+
+def test_a_missing_topic_is_made_once_and_its_partitions_are_told(broker, topic):
+    name = f"{topic}-more"
+    assert ensure_topic(broker.bootstrap_servers, name, 2) == 2
+    assert ensure_topic(broker.bootstrap_servers, name, 8) == 2, "one that is there stays as it is"
+    assert len(describe_topic(broker.bootstrap_servers, name)) == 2
 
 
 def test_another_number_of_partitions_is_refused_by_both_numbers(broker, topic):

@@ -146,11 +146,9 @@ def test_a_booster_without_log_odds_is_refused(models, parameters):
         Classifier(trained(models, **parameters))
 
 
-@pytest.mark.parametrize(
-    ("make", "name"), [(ServiceMetrics, "model_compiled"), (WorkerMetrics, "worker_model_compiled")]
-)
-def test_the_metrics_of_both_doors_say_which_way_scores(models, later, make, name):
+@pytest.mark.parametrize(("make", "door"), [(ServiceMetrics, "http"), (WorkerMetrics, "stream")])
+def test_the_metrics_of_both_doors_say_which_way_scores(models, later, make, door):
     metrics = make()
     for classifier, value in ((Classifier(later(renamed_key)), 0), (Classifier(models), 1)):
-        metrics.decides("0" * 12, classifier.compiled)
-        assert metrics.registry.get_sample_value(name) == value
+        metrics.decides(classifier)
+        assert metrics.registry.get_sample_value("model_compiled", {"door": door}) == value

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.settings import ROOT, Settings
 
 DYING = Path(__file__).with_name("dying_publisher.py")
 
 
+@pytest.mark.timeout(900)  # two hundred kills
 def test_killed_anywhere_it_leaves_the_old_model_or_the_new_one_and_the_next_publisher_clears_up(work_dir, tmp_path):
     registry = ModelRegistry(tmp_path / "models")
     registry.publish(ModelRegistry(Settings(work_dir=work_dir).models_dir).load())

@@ -58,9 +58,9 @@ class Service:
             parts.callback(ParityWatch(scorer, self.metrics).stop)
             if journal is not None:
                 parts.callback(SnapshotKeeper(journal, settings.enriched_csv, self.metrics.snapshots).stop)
+            self._use(scorer.classifier)
             registry, version = ModelRegistry(settings.models_dir), scorer.classifier.version
             parts.callback(ModelReloader(registry, version, self._use, self.metrics.reloaded).stop)
-            self._use(scorer.classifier)
             self._server = uvicorn.Server(self._config())
             self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
             self._thread.start()

@@ -42,7 +42,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # it holds what people buy
         self.folder, self._segment_bytes = folder, segment_bytes
         self.failed_rotations = 0
         self._lock = os.open(folder, os.O_RDONLY)

@@ -64,12 +64,12 @@ def recover(
         if history.exists():
             for transaction in transactions_in(read_enriched(history, spec)):
                 state.online.update(transaction)
-    missing = [each for each in range(first, max(number, first + 1)) if not segment(folder, each).exists()]
-    if missing:
+    missing = [each for each in range(first, number) if not segment(folder, each).exists()]
+    if missing or first > number:
         raise InvalidJournal(
-            f"{segment(folder, missing[0])} is missing, and no snapshot that can be used holds what it said: the state "
-            f"cannot be rebuilt. Restore {folder} from a copy, or move it away to begin with the history alone: "
-            f"{history}"
+            f"{segment(folder, missing[0] if missing else first)} is missing, and no snapshot that can be used holds "
+            f"what it said: the state cannot be rebuilt. Restore {folder} from a copy, or move it away to begin with "
+            f"the history alone: {history}"
         )
     for each in range(first, number):
         for score in read_segment(segment(folder, each)):

@@ -159,6 +159,13 @@ def test_a_segment_that_was_removed_by_hand_is_missed(folder, history):
         restarted(folder, history)
 
 
+def test_a_snapshot_that_is_ahead_of_the_segments_is_no_reason_to_forget_them(folder, history):
+    for number in segments(folder):
+        segment(folder, number).unlink()
+    with pytest.raises(InvalidJournal, match=f"{snapshots(folder)[-1]:08d}.log is missing"):
+        restarted(folder, history)
+
+
 def test_a_repeated_score_is_the_one_that_was_given_although_the_batch_tables_have_changed(
     models, daily, transactions, tmp_path
 ):

@@ -160,12 +160,12 @@ def test_under_load_models_come_and_broken_ones_do_not_and_no_request_fails(
         caller = threading.Thread(target=call)
         caller.start()
         save_models(other(models), directory)
-        wait_until(lambda: counted(service)["model_reloads_total", "loaded"] == 1)
+        wait_until(lambda: counted(service)["model_reloads_total", "http", "loaded"] == 1)
         assert httpx.post(f"{service.url}/predict/", json=BRIEF).json()["prediction"] == "Fraud"
         tamper(directory)
-        wait_until(lambda: counted(service)["model_reloads_total", "refused"] == 1)
+        wait_until(lambda: counted(service)["model_reloads_total", "http", "invalid"] == 1)
         version = httpx.get(f"{service.url}/model").json()["version"]
-        assert counted(service)["model_info", version] == 1
+        assert counted(service)["model_info", "http", version] == 1
         assert version != first.version
         assert httpx.get(f"{service.url}/readyz").json()["model_version"] == version
         stopping.set()

@@ -52,7 +52,8 @@ def counted(service: Service) -> dict[str, float]:
     text = httpx.get(f"http://{service.metrics_address}/metrics").text
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples]
-    return {sample.name + "".join(sample.labels.get(key, "") for key in ("kind",)): sample.value for sample in samples}
+    told = ("kind", "lateness")
+    return {sample.name + "".join(sample.labels.get(key, "") for key in told): sample.value for sample in samples}
 
 
 def payment(number, user=7, **fields):
@@ -128,7 +129,7 @@ def test_a_wrong_payment_names_its_field_and_changes_no_state(client, service):
 def test_metrics_count_what_was_answered_and_what_was_not(client, service):
     verdicts = [client.post("/predict/", json=BRIEF | {"amount": 100.0 * n}).json()["prediction"] for n in range(5)]
     client.post("/score", json=payment(1))
-    client.post("/score", json=payment(2, timestamp=time.time() - 60))
+    client.post("/score", json=payment(2, timestamp=time.time() - 90))
     client.post("/score", content=b"{")
     found = counted(service)
     assert found["prediction_requests_total"] == found["prediction_latency_seconds_count"] == 7

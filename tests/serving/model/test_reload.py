@@ -19,6 +19,8 @@ from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
 from tests.serving.conftest import BRIEF
 
+DOOR = "http"
+
 
 @pytest.fixture
 def registry(models, tmp_path):
@@ -184,15 +186,15 @@ def test_under_load_models_come_and_broken_ones_do_not_and_no_request_fails(
         caller = threading.Thread(target=call)
         caller.start()
         version = registry.publish(other(models))
-        wait_until(lambda: counted(service)["model_reloads_total", "http", "loaded"] == 1)
+        wait_until(lambda: counted(service)["model_reloads_total", DOOR, "loaded"] == 1)
         assert httpx.post(f"{service.url}/predict/", json=BRIEF).json()["prediction"] == "Fraud"
         absent(registry)
-        wait_until(lambda: counted(service)["model_reloads_total", "http", "invalid"] == 1)
+        wait_until(lambda: counted(service)["model_reloads_total", DOOR, "invalid"] == 1)
         assert httpx.get(f"{service.url}/model").json()["version"] == version != first.version
-        assert counted(service)["model_info", "http", version] == counted(service)["model_compiled", "http"] == 1
+        assert counted(service)["model_info", DOOR, version] == counted(service)["model_compiled", DOOR] == 1
         assert httpx.get(f"{service.url}/readyz").json()["model_version"] == version
         registry.promote(first.version)
-        wait_until(lambda: counted(service)["model_reloads_total", "http", "loaded"] == 2)
+        wait_until(lambda: counted(service)["model_reloads_total", DOOR, "loaded"] == 2)
         assert httpx.get(f"{service.url}/model").json()["version"] == first.version
         stopping.set()
         caller.join()

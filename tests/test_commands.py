@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -12,8 +14,10 @@ import pytest
 from capstone_utils import __main__ as entry
 from capstone_utils.commands import COMMANDS, run_command
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
+from capstone_utils.monitoring.prometheus.client import PrometheusClient
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import Models
+from capstone_utils.settings import ROOT
 from tests.serving.small_model import small_model
 
 FRAMES = ("transactions", "labels", "truth")
@@ -48,6 +52,22 @@ def test_simulate_writes_a_stream_its_labels_and_the_truth(tmp_path, capsys):
     assert len(transactions) == len(labels) == len(truth) > 200
     assert "scenario" not in transactions
     assert f"{len(transactions):,} transactions" in capsys.readouterr().out
+
+
+def test_prometheus_scrapes_the_service_and_the_worker(fresh):
+    settings = replace(fresh, metrics_port=18001, worker_metrics_port=18002)
+    run = "from argparse import Namespace; from capstone_utils.commands import run_command;"
+    command = [sys.executable, "-c", f"{run} run_command(Namespace(command='prometheus'))"]
+    environment = os.environ | settings.to_environment()
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            assert "the service at 127.0.0.1:18001 and the worker at 127.0.0.1:18002" in line
+            prometheus = PrometheusClient(re.search(r"http://\S+:\d+", line)[0])
+            jobs = prometheus.wait_for(lambda: {target.job for target in prometheus.targets()})
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert jobs == {"fastapi_metrics", "stream_worker"}
 
 
 @pytest.mark.parametrize(

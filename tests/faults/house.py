@@ -115,7 +115,7 @@ class House:
             process.wait()
 
     def behind(self) -> int:
-        """How many messages the group has not committed yet."""
+        """The number of messages that the group has not committed yet."""
         topic, where = self.settings.transactions_topic, self.settings.bootstrap_servers
         with KafkaConsumer(bootstrap_servers=where, group_id=self.settings.worker_group) as reader:
             return sum(
@@ -124,16 +124,16 @@ class House:
             )
 
     def members(self) -> int:
-        """How many members the group has, as the broker sees it."""
+        """The number of the group's members, as the broker sees it."""
         with open_admin(self.settings.bootstrap_servers) as admin:
             return len(admin.describe_groups([self.settings.worker_group])[self.settings.worker_group]["members"])
 
     def started(self) -> int:
-        """How many workers have come as far as to work."""
+        """The number of workers that have come as far as to work."""
         return self.logged().count("Ctrl-C stops")
 
     def logged(self) -> str:
-        """What the workers have said."""
+        """The workers' log."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def ends(self) -> dict[int, int]:
@@ -152,7 +152,7 @@ class House:
         self.wait(lambda: self.behind() == 0, seconds)
 
     def finish(self) -> Audit:
-        """What the audit says, after a sound worker has done the rest and has stopped in order."""
+        """The audit, after a sound worker has done the rest and has stopped in order."""
         started = self.started()
         with self.worker() as process:
             self.wait_until_done()
@@ -162,5 +162,5 @@ class House:
         return self.audit()
 
     def audit(self) -> Audit:
-        """What the audit says now."""
+        """The audit as of now."""
         return audit(self.settings, self.classifiers, read_daily(self.settings.daily_tables))

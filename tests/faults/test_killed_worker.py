@@ -35,7 +35,7 @@ def test_killed_after_each_step_with_poison_late_and_repeated_payments(house, ar
             assert process.wait(60) == -signal.SIGKILL
     found = house.finish()
     assert found.sound, found
-    assert (found.unreadable, found.payments + found.duplicates) == (len(POISON), 4000)
+    assert (found.unreadable, found.transactions + found.duplicates) == (len(POISON), 4000)
     letters = list(read_partition(house.settings.bootstrap_servers, house.settings.dead_letter_topic, 0))
     assert sorted(map(repr, ((each.key, each.value) for each in letters))) == sorted(map(repr, POISON))
     assert all({name for name, _ in letter.headers} >= {"reason", "source_partition"} for letter in letters)

@@ -122,7 +122,7 @@ def test_what_retention_deleted_unread_is_counted_and_what_is_left_is_right(hous
     gone = {part: end - 100 - committed[part] for part, end in house.ends().items()}
     assert min(gone.values()) > 0
     found = house.finish()
-    assert (found.payments + found.duplicates, found.lost, found.unequal, found.twice) == (400, [], [], [])
+    assert (found.transactions + found.duplicates, found.lost, found.unequal, found.twice) == (400, [], [], [])
     assert all(f"partition {part}: {number} records were deleted" in house.logged() for part, number in gone.items())
 
 

@@ -14,7 +14,7 @@ from capstone_utils.settings import ROOT
 PACKAGE = "capstone_utils"
 # From the ground up. A folder's name stands for all that it holds, unless a line names a part of it: the longest fits.
 FLOORS = [
-    {"errors", "transaction", "settings", "process", "files", "servers"},
+    {"arrays", "errors", "transaction", "settings", "process", "files", "servers"},
     {"ingestion"},
     {"features"},
     {"serving", "serving.model"},

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.settings import ROOT
@@ -79,7 +79,7 @@ def _tests() -> bool:
     return held
 
 
-def coverage_line(report: dict) -> str:
+def coverage_line(report: dict[str, Any]) -> str:
     """The share of lines that the tests ran, of the package and of its least covered modules, from coverage's JSON."""
     shares = {path: each["summary"]["percent_covered"] for path, each in report["files"].items()}
     least = sorted(shares, key=shares.__getitem__)[:LEAST_COVERED]

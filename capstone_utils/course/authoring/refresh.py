@@ -42,7 +42,8 @@ def with_outputs(path: Path, executed: Path) -> NotebookNode:
     Raises:
         MachinePath: naming the cell.
     """
-    notebook, done = nbformat.read(path, as_version=4), nbformat.read(executed, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    done = nbformat.read(executed, as_version=4)
     for number, (cell, ran) in enumerate(zip(notebook.cells, done.cells, strict=True)):
         if cell.cell_type != "code":
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Floats
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -26,7 +27,7 @@ GRACE_SECONDS = 10.0  # how long after the last payment the rest may still arriv
 class LiveRun:
     """How a live run went. Ages count from the moment at which a payment was made to when its work was done."""
 
-    age_seconds: np.ndarray  # shape (payments,)
+    age_seconds: Floats  # shape (payments,)
     per_second: list[int]  # payments done, by second since the first; the last second is not a full one
     left_unread: int
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Floats, Integers
+
 WINDOW_US = 300_000_000
 
 
-def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
+def careless_counts(transactions: pd.DataFrame) -> dict[str, Floats]:
     """For each careless way, the count for each row of `transactions` (event-time order); shape (rows,)."""
     times = transactions["event_time_us"].to_numpy()
     return {
@@ -19,7 +21,7 @@ def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarray:
+def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> Floats:
     """Payments of the same user with event time in (t + begin, t + end]."""
     counts = np.zeros(len(transactions))
     times = transactions["event_time_us"].to_numpy()
@@ -28,12 +30,13 @@ def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarr
     return counts
 
 
-def _in_batch(transactions: pd.DataFrame) -> np.ndarray:
+def _in_batch(transactions: pd.DataFrame) -> Floats:
     """Payments of the same user so far within the same batch of five minutes by the clock."""
     batch = transactions["event_time_us"] // WINDOW_US
-    return transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+    counts: Floats = transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+    return counts
 
 
-def _count_between(times: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _count_between(times: Integers, begin: Integers, end: Integers) -> Floats:
     """How many of the ascending `times` lie in each (begin, end]."""
     return (np.searchsorted(times, end, side="right") - np.searchsorted(times, begin, side="right")).astype(float)

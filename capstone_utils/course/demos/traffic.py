@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from capstone_utils.arrays import Floats
 from capstone_utils.transaction import Transaction
 
 CALLERS = 12
@@ -85,7 +86,7 @@ class Traffic:
 
 def time_requests(
     client: httpx.Client, path: str, bodies: Iterable[dict[str, Any]]
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
+) -> tuple[Floats, list[dict[str, Any]]]:
     """Milliseconds that each POST took, one after the other, as the client saw it, shape (bodies,); and the answers.
 
     Raises:

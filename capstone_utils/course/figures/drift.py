@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from capstone_utils.monitoring.dashboards.panel import COLORS, GRID, INK, MUTED
 from capstone_utils.monitoring.drift import DRIFTED, SHIFTED, bin_counts
@@ -31,7 +32,7 @@ def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFra
         _draw_bins(axes, bin_counts(before, now), f"{row['feature']}: {row['psi']:.2f}", STATUS_COLORS[row["status"]])
     for axes in list(grid):
         axes.axis("off")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, COLORS["semi-dark-blue"])]
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, COLORS["semi-dark-blue"])]
     right.legend(handles, ["reference", "recent"], ncols=2, loc="outside lower right", frameon=False)
     return figure
 

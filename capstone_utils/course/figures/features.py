@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from capstone_utils.arrays import Floats
 from capstone_utils.course.figures.style import BLUE, GREEN, MUTED, RED
 
 
@@ -30,7 +31,7 @@ def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, wid
     return figure
 
 
-def draw_freshness(milliseconds: np.ndarray) -> Figure:
+def draw_freshness(milliseconds: Floats) -> Figure:
     """How old a transaction was when its features were ready, with the median and the 99th percentile."""
     figure, axes = plt.subplots(figsize=(9, 2.8))
     median, high = np.percentile(milliseconds, [50, 99])

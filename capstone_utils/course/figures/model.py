@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
+from capstone_utils.arrays import Floats
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
 from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
 from capstone_utils.serving.training.splits import Split
@@ -17,7 +18,7 @@ from capstone_utils.serving.training.splits import Split
 PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
 
-def draw_label_arrival(days: np.ndarray) -> Figure:
+def draw_label_arrival(days: Floats) -> Figure:
     """The share of reported frauds known so many days after the payment."""
     figure, axes = plt.subplots(figsize=(9, 2.6))
     ordered = np.sort(days)
@@ -48,9 +49,7 @@ def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
     return figure
 
 
-def draw_precision_recall(
-    labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, evaluation: Evaluation
-) -> Figure:
+def draw_precision_recall(labels: Floats, scores: Mapping[str, Floats], chosen: str, evaluation: Evaluation) -> Figure:
     """Precision against recall on the test weeks, one curve a model, and the working point of the chosen one."""
     figure, axes = plt.subplots(figsize=(9, 4.2))
     for name, values in scores.items():
@@ -65,7 +64,7 @@ def draw_precision_recall(
     return figure
 
 
-def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Figure:
+def draw_cost(test: pd.DataFrame, scores: Floats, threshold: float, costs: Costs = COSTS) -> Figure:
     """Money lost to missed fraud, reviews and insulted customers, for each number of alerts that there could be."""
     order = np.argsort(-scores, kind="stable")
     fraud = test["is_fraud"].to_numpy(bool)[order]

@@ -6,19 +6,20 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from capstone_utils.arrays import Floats, Integers
 from capstone_utils.features.offline.windows import DUPLICATE, TOO_LATE
 from capstone_utils.features.online.user_state import HISTORY
 
 
 def history_values(
-    users: np.ndarray,
-    status: np.ndarray,
-    facts: np.ndarray,
-    codes: np.ndarray,
-    places: np.ndarray,
-    distances: np.ndarray,
+    users: Integers,
+    status: Integers,
+    facts: Integers,
+    codes: Integers,
+    places: Integers,
+    distances: Floats,
     max_values: int,
-) -> np.ndarray:
+) -> Floats:
     """The values of HISTORY, then 1.0 or 0.0 for each column's first-seen flag, shape (n, 3 + columns).
 
     users, status (n,) and facts (3, n): as for `window_values`. codes (columns, n): values that are remembered, at most

@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from capstone_utils.arrays import Floats, Integers
 from capstone_utils.features.plan import KeyPlan
 
 KEPT, DUPLICATE, TOO_LATE = 0, 1, 2
 
 
 def window_values(
-    plan: KeyPlan, keys: np.ndarray, ids: np.ndarray, facts: np.ndarray, codes: np.ndarray, status: np.ndarray
-) -> np.ndarray:
+    plan: KeyPlan, keys: Integers, ids: Integers, facts: Integers, codes: Integers, status: Integers
+) -> Floats:
     """Each row's values in the order of `plan.slots`, shape (n, slots); NaN for a duplicate and for what is too late.
 
     keys, ids: codes from 0, shape (n,). facts (3, n): event time, cents, whether reported as fraud. codes (columns, n):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers
 from capstone_utils.ingestion.places import PLACES, distance_km
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.rows import DAY_SECONDS
@@ -47,17 +48,19 @@ class Life:
     """
 
     blocks: int
-    trip: np.ndarray
-    trip_city: np.ndarray  # shape (customers * blocks,)
-    gift: np.ndarray  # begin and end, shape (2, customers * blocks)
-    phone: np.ndarray  # when the new phone is first in use, shape (customers,)
-    family_city: np.ndarray  # where the other holder of the card lives, -1 when it is not shared, shape (customers,)
+    trip: Floats
+    trip_city: Integers  # shape (customers * blocks,)
+    gift: Floats  # begin and end, shape (2, customers * blocks)
+    phone: Floats  # when the new phone is first in use, shape (customers,)
+    family_city: Integers  # where the other holder of the card lives, -1 when it is not shared, shape (customers,)
 
-    def block(self, customer: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def block(self, customer: Integers, second: Floats) -> Integers:
         """The positions in `trip` and `gift` that hold for these moments."""
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
-    def whereabouts(self, customers: Customers, customer: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
+    def whereabouts(
+        self, customers: Customers, customer: Integers, second: Floats
+    ) -> tuple[Integers, Booleans, Booleans]:
         """City of each customer at each moment, whether it is a journey's, and whether they are on the way."""
         block = self.block(customer, second)
         leave, arrive, return_, back = (moment[block] for moment in self.trip)
@@ -88,7 +91,7 @@ def make_life(customers: Customers, days: int, rates: HardNegativeRates, generat
     )
 
 
-def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> np.ndarray:
+def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> Floats:
     """When a spell begins in each customer's block, so that it ends inside the block; NEVER in most."""
     happens = generator.random(count * blocks) < rate * BLOCK_DAYS / 30
     block = np.tile(np.arange(blocks), count)
@@ -96,7 +99,7 @@ def _begin(count: int, blocks: int, rate: float, longest_days: float, generator:
     return np.where(happens, begin * DAY_SECONDS, NEVER)
 
 
-def _trips(home: np.ndarray, blocks: int, rate: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _trips(home: Integers, blocks: int, rate: float, generator: np.random.Generator) -> tuple[Floats, Integers]:
     weights = np.array([place.weight for place in PLACES.values()])
     pull = np.where(DISTANCES_KM >= TRIP_KM, weights, 0.0)
     cumulative = np.cumsum(pull / pull.sum(axis=1, keepdims=True), axis=1)

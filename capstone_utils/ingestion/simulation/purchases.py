@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import (
     CARD,
@@ -81,7 +82,7 @@ def purchases(
 
 def _moments(
     customers: Customers, life: Life, days: int, weekday: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Integers, Floats]:
     """Who makes a purchase and when, companions not yet counted."""
     day = np.arange(days)
     weekend = (weekday + day) % 7 >= 5
@@ -99,8 +100,8 @@ def _moments(
 
 
 def _companions(
-    life: Life, rates: HardNegativeRates, customer: np.ndarray, second: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, ...]:
+    life: Life, rates: HardNegativeRates, customer: Integers, second: Floats, generator: np.random.Generator
+) -> tuple[Integers, Floats, Integers, Booleans]:
     """Purchases with those that follow soon: the next of a spree, of a run of small ones, of the card's other holder.
 
     `small` numbers the runs (-1 elsewhere); `family` marks payments by the other holder.
@@ -135,16 +136,16 @@ def _companions(
 def _merchants(
     customers: Customers,
     merchants: Merchants,
-    customer: np.ndarray,
-    city: np.ndarray,
-    gift: np.ndarray,
-    small: np.ndarray,
-    family: np.ndarray,
+    customer: Integers,
+    city: Integers,
+    gift: Booleans,
+    small: Integers,
+    family: Booleans,
     generator: np.random.Generator,
-) -> np.ndarray:
+) -> Integers:
     weights = np.cumsum(np.arange(1, FAVOURITES + 1) ** -ZIPF_EXPONENT)
     rank = np.searchsorted(weights / weights[-1], generator.random(len(customer)), side="right")
-    merchant = customers.favourites[customer, np.minimum(rank, FAVOURITES - 1)]
+    merchant: Integers = customers.favourites[customer, np.minimum(rank, FAVOURITES - 1)]
     explore = generator.random(len(customer)) < np.where(gift, GIFT_EXPLORATION, EXPLORATION)
     place = merchants.city[merchant]
     out_of_reach = (place != city) & (place != ONLINE) & (place != EVERYWHERE) | (family & (place == ONLINE))
@@ -157,8 +158,8 @@ def _merchants(
 
 
 def explore_merchants(
-    merchants: Merchants, city: np.ndarray, in_shop: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+    merchants: Merchants, city: Integers, in_shop: Booleans, generator: np.random.Generator
+) -> Integers:
     """A merchant drawn by popularity: in a shop of the city, or over the internet four times in ten."""
     online = ~in_shop & (generator.random(len(city)) < 0.4)
     found = np.empty(len(city), dtype=np.int64)
@@ -169,23 +170,24 @@ def explore_merchants(
     return found
 
 
-def draw(among: np.ndarray, merchants: Merchants, count: int, generator: np.random.Generator) -> np.ndarray:
+def draw(among: Integers, merchants: Merchants, count: int, generator: np.random.Generator) -> Integers:
     """`count` merchants of `among`, by the square root of popularity: who looks around goes to lesser places too."""
     weights = np.cumsum(np.sqrt(merchants.popularity[among]))
-    return among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
+    drawn: Integers = among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
+    return drawn
 
 
 def _devices(
     customers: Customers,
     merchants: Merchants,
     life: Life,
-    customer: np.ndarray,
-    second: np.ndarray,
-    merchant: np.ndarray,
-    small: np.ndarray,
-    family: np.ndarray,
+    customer: Integers,
+    second: Floats,
+    merchant: Integers,
+    small: Integers,
+    family: Booleans,
     generator: np.random.Generator,
-) -> np.ndarray:
+) -> Integers:
     chance = generator.random(len(customer))
     chance[small >= 0] = generator.random(small.max(initial=-1) + 1)[small[small >= 0]]  # one device a run
     online = merchants.city[merchant] == ONLINE

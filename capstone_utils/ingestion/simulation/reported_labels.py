@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Booleans, Integers
 from capstone_utils.ingestion.labels import DAY_US, LABEL_DELAY_DAYS
 
 MEDIAN_REPORT_DAYS = 2.0
@@ -29,9 +30,9 @@ class LabelNoise:
 
 
 def report(
-    transaction_ids: np.ndarray,
-    event_times_us: np.ndarray,
-    fraud: np.ndarray,
+    transaction_ids: Integers,
+    event_times_us: Integers,
+    fraud: Booleans,
     noise: LabelNoise,
     generator: np.random.Generator,
 ) -> pd.DataFrame:

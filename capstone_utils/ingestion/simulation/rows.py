@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers
+
 SECOND_US = 1_000_000
 DAY_SECONDS = 86_400
 SCENARIOS = ("legitimate", "card_testing", "account_takeover", "cloned_card", "compromised_merchant", "cash_out")
@@ -16,19 +18,19 @@ HARD_NEGATIVES = ("none", "travel", "new_phone", "gift_season", "shared_card", "
 class Rows:
     """Payments as columns of equal length."""
 
-    customer: np.ndarray  # position among the customers
-    second: np.ndarray  # since the stream's start, float
-    dollars: np.ndarray  # float
-    city: np.ndarray  # position in PLACES
-    merchant: np.ndarray  # position in Merchants
-    device: np.ndarray  # device number
-    scenario: np.ndarray  # position in SCENARIOS
-    hard_negative: np.ndarray  # position in HARD_NEGATIVES
+    customer: Integers  # position among the customers
+    second: Floats  # since the stream's start, float
+    dollars: Floats  # float
+    city: Integers  # position in PLACES
+    merchant: Integers  # position in Merchants
+    device: Integers  # device number
+    scenario: Integers  # position in SCENARIOS
+    hard_negative: Integers  # position in HARD_NEGATIVES
 
     def __len__(self) -> int:
         return len(self.customer)
 
-    def where(self, chosen: np.ndarray) -> Rows:
+    def where(self, chosen: Booleans | Integers) -> Rows:
         """The rows that a mask or positions choose."""
         return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
@@ -43,7 +45,7 @@ def until(rows: Rows, days: int) -> Rows:
     return rows.where((rows.second >= 0) & (rows.second < days * DAY_SECONDS))
 
 
-def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def to_cents(dollars: Floats, generator: np.random.Generator) -> Integers:
     """Whole cents of at least 50, with the endings that prices have, drawn alike for every payment."""
     endings = np.array([99, 0, 95, 50, 49])
     drawn = generator.random(len(dollars))
@@ -52,6 +54,6 @@ def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return np.maximum(cents, 50).astype(np.int64)
 
 
-def to_microseconds(second: np.ndarray, start_us: int, generator: np.random.Generator) -> np.ndarray:
+def to_microseconds(second: Floats, start_us: int, generator: np.random.Generator) -> Integers:
     """Event times since 1970 UTC: whole seconds from the behaviour, the part below drawn alike for every payment."""
     return start_us + np.floor(second).astype(np.int64) * SECOND_US + generator.integers(0, SECOND_US, len(second))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Integers, Texts
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import device_names, make_customers
 from capstone_utils.ingestion.simulation.fraud.scenarios import (
@@ -172,9 +173,7 @@ def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.r
     return [until(block, config.days) for block in blocks]
 
 
-def _money_and_times(
-    blocks: list[Rows], start_us: int, stream: np.random.SeedSequence
-) -> tuple[np.ndarray, np.ndarray]:
+def _money_and_times(blocks: list[Rows], start_us: int, stream: np.random.SeedSequence) -> tuple[Integers, Integers]:
     """Cents and event times of the blocks one after the other: drawn alike, from a stream for each block."""
     generators = [np.random.default_rng(part) for part in stream.spawn(len(blocks))]
     cents = [to_cents(block.dollars, draw) for block, draw in zip(blocks, generators, strict=True)]
@@ -183,9 +182,9 @@ def _money_and_times(
 
 
 def _labels(
-    ids: np.ndarray,
-    times_us: np.ndarray,
-    scenario: np.ndarray,
+    ids: Integers,
+    times_us: Integers,
+    scenario: Integers,
     noise: LabelNoise,
     streams: dict[str, np.random.SeedSequence],
 ) -> pd.DataFrame:
@@ -198,7 +197,7 @@ def _labels(
     return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
 
 
-def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
+def _categorical(codes: Integers, names: Texts) -> pd.Categorical:
     """A categorical whose categories stand in alphabetical order, so that their codes tell nothing."""
     order = np.argsort(names, kind="stable")
     place = np.empty(len(order), dtype=np.int32)
@@ -206,7 +205,7 @@ def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
     return pd.Categorical.from_codes(place[codes], names[order].tolist())
 
 
-def _devices(codes: np.ndarray, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
+def _devices(codes: Integers, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
     used = np.flatnonzero(np.bincount(codes))
     place = np.zeros(codes.max(initial=0) + 1, dtype=np.int64)
     place[used] = np.arange(len(used))

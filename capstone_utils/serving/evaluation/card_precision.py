@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Booleans, Floats, Integers
+
 
 class CardPrecision(NamedTuple):
     """Card precision at k, the mean of the days; its ceiling is what a perfect ranking of the same cards reaches."""
@@ -15,9 +17,7 @@ class CardPrecision(NamedTuple):
     ceiling: float
 
 
-def card_precision(
-    day: np.ndarray, card: np.ndarray, fraud: np.ndarray, scores: np.ndarray, k: int = 100
-) -> CardPrecision:
+def card_precision(day: Integers, card: Integers, fraud: Booleans, scores: Floats, k: int = 100) -> CardPrecision:
     """Card precision at k for n transactions, each argument of shape (n,).
 
     A card's score is the highest of its day. A card that was found to be abused is blocked: it does not count on later
@@ -35,7 +35,7 @@ def card_precision(
     return CardPrecision(value, _daily_mean(cards, cards["fraud"].to_numpy(float), k))
 
 
-def _daily_mean(cards: pd.DataFrame, scores: np.ndarray, k: int) -> float:
+def _daily_mean(cards: pd.DataFrame, scores: Floats, k: int) -> float:
     """The mean share of abused cards among each day's first k by `scores`; cards once found are left out."""
     found: set[object] = set()
     shares = []

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
+from capstone_utils.arrays import Floats
+
 BINS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)  # of probability, for calibration
 
 
@@ -45,7 +47,7 @@ class Evaluation:
         return self.fraud_stopped - self.review_cost - self.insult_cost
 
 
-def evaluate(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Evaluation:
+def evaluate(test: pd.DataFrame, scores: Floats, threshold: float, costs: Costs = COSTS) -> Evaluation:
     """The evaluation of `scores`, shape (rows,), on a labelled frame with `is_fraud` and `amount`."""
     labels, amount = test["is_fraud"].to_numpy(bool), test["amount"].to_numpy()
     alerts = scores >= threshold
@@ -74,7 +76,7 @@ def evaluation_table(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
     return table.sort_values("average_precision")
 
 
-def calibration_table(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+def calibration_table(labels: Floats, scores: Floats) -> pd.DataFrame:
     """For each bin of the score: payments, mean score, share of fraud; equal where scores are probabilities."""
     frame = pd.DataFrame({"score": scores, "fraud": np.asarray(labels, dtype=float)})
     bins = pd.cut(frame["score"], BINS, include_lowest=True)

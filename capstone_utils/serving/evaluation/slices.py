@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Booleans
+
 THIRDS = ("low", "middle", "high")
 
 
-def recall_by_scenario(test: pd.DataFrame, alerts: np.ndarray, truth: pd.DataFrame) -> pd.DataFrame:
+def recall_by_scenario(test: pd.DataFrame, alerts: Booleans, truth: pd.DataFrame) -> pd.DataFrame:
     """Fraud and the share of it that was caught, for each scenario of the simulator.
 
     `truth` (transaction_id, scenario) is for judging only: no feature ever sees it.
@@ -27,7 +29,7 @@ def customer_segments(history: pd.DataFrame) -> pd.DataFrame:
     return ranks.apply(lambda column: pd.cut(column, [0, 1 / 3, 2 / 3, 1], labels=THIRDS))
 
 
-def recall_by_segment(test: pd.DataFrame, alerts: np.ndarray, segments: pd.DataFrame) -> pd.DataFrame:
+def recall_by_segment(test: pd.DataFrame, alerts: Booleans, segments: pd.DataFrame) -> pd.DataFrame:
     """One row a segment: payments, fraud, recall, and honest payments stopped by mistake in 10,000.
 
     `segments` is what `customer_segments` made; customers that it does not know are left out.

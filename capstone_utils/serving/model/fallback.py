@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats
 from capstone_utils.serving.model.anomaly import AnomalyDetector
 
 MAX_LOG_ODDS = 14.0  # log-odds: a model that is surer than one in a million is not believed to be
@@ -29,11 +30,12 @@ class Fallback:
     weight: float
     bound: float
 
-    def combined_score(self, rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    def combined_score(self, rows: Floats, margins: Floats) -> Floats:
         """What is held against `bound`, shape (rows,), for features (rows, features) and the model's log-odds."""
-        return np.clip(margins.astype(float), -MAX_LOG_ODDS, MAX_LOG_ODDS) + self.weight * self.anomaly.score(rows)
+        bounded: Floats = np.clip(margins.astype(float), -MAX_LOG_ODDS, MAX_LOG_ODDS)
+        return bounded + self.weight * self.anomaly.score(rows)
 
-    def decide(self, rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    def decide(self, rows: Floats, margins: Floats) -> Booleans:
         """Which rows are fraud, whatever the model's threshold says of them."""
         return self.combined_score(rows, margins) >= self.bound
 

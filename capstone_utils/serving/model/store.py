@@ -152,7 +152,7 @@ def _load_fallback(directory: Path, entry: Mapping[str, Any] | None) -> Fallback
 
 def _verified(directory: Path, entry: Mapping[str, Any]) -> Path:
     """The path of a file that is the one which the manifest names."""
-    path = directory / entry["file"]
+    path: Path = directory / entry["file"]
     if not path.exists():
         raise InvalidModel(f"{path} is missing, though the manifest names it; train the model again (notebook 3)")
     found = sha256(path)

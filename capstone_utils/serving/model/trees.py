@@ -15,6 +15,8 @@ import numba
 import numpy as np
 import xgboost as xgb
 
+from capstone_utils.arrays import Booleans, Floats, Integers
+
 BLOCK = 64  # rows that go through a tree together: it stays in the cache, and none waits for another
 CHECKED_ROWS = 1000
 
@@ -40,12 +42,12 @@ class Trees:
         self._nodes = _flatten(learner["gradient_booster"]["model"]["trees"])
         self._check(booster)
 
-    def margins(self, rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
+    def margins(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
         """Log-odds of fraud, float32, shape (rows,), for an array of shape (rows, features); NaN is missing."""
         table = np.ascontiguousarray(rows, dtype=float)
-        return np.asarray(_margins(table, *self._nodes, self._base))  # type: ignore[call-arg]
+        return np.asarray(_margins(table, *self._nodes, self._base))
 
-    def edges(self, count: int, seed: int = 0) -> np.ndarray:
+    def edges(self, count: int, seed: int = 0) -> Floats:
         """Rows of values at, just below and just above the splits of each feature, and missing ones."""
         generator = np.random.default_rng(seed)
         _, _, feature, cut, *_ = self._nodes
@@ -67,7 +69,7 @@ class Trees:
             )
 
 
-def probabilities(margins: np.ndarray) -> list[float]:
+def probabilities(margins: Floats) -> list[float]:
     """The probability of fraud for each margin: one formula, number by number, so that a batch changes no bit."""
     return [1.0 / (1.0 + math.exp(-margin)) for margin in margins.tolist()]
 
@@ -79,7 +81,9 @@ def _base_margin(share: float) -> np.float32:
     return np.float32(booster.inplace_predict(np.zeros((1, 1)), predict_type="margin")[0])
 
 
-def _flatten(trees: Sequence[dict[str, Any]]) -> tuple[np.ndarray, ...]:
+def _flatten(
+    trees: Sequence[dict[str, Any]],
+) -> tuple[Integers, Integers, Integers, Floats, Integers, Booleans, Floats]:
     """Roots, depths, and for each node: feature, cut, left child, whether missing goes left, value.
 
     The right child follows the left one. A leaf is its own left child, and everything goes left: so every row takes as
@@ -117,7 +121,7 @@ def _flatten(trees: Sequence[dict[str, Any]]) -> tuple[np.ndarray, ...]:
     )
 
 
-def _depth(left: np.ndarray, right: np.ndarray) -> int:
+def _depth(left: Integers, right: Integers) -> int:
     """How many steps the deepest leaf is from the root; children stand behind their parents."""
     depth = np.zeros(len(left), dtype=int)
     for node in np.flatnonzero(left >= 0):

@@ -104,7 +104,7 @@ class Endpoints:
 
     def _decide(self, transactions: list[Transaction]) -> list[Score | None]:
         self._write_down()  # before the state takes in more
-        scores = self._state.scorer.score_many(transactions)
+        scores: list[Score | None] = self._state.scorer.score_many(transactions)
         if self._journal is not None:
             for transaction, score in zip(transactions, scores, strict=True):
                 if score is not None and not score.duplicate:

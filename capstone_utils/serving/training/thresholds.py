@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_curve
 
+from capstone_utils.arrays import Floats
 
-def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
+
+def best_threshold(labels: Floats, scores: Floats) -> float:
     """The score at which F1 is highest: alert when score >= threshold. Use validation labels, never test."""
     precision, recall, thresholds = precision_recall_curve(labels, scores)
     total = precision + recall
@@ -14,7 +16,7 @@ def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(thresholds[np.argmax(f1[:-1])])
 
 
-def steady_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def steady_threshold(labels: Floats, probabilities: Floats) -> float:
     """Half the highest F1 of the validation weeks: where F1 is highest if the probabilities are calibrated.
 
     Meant to hang less than `best_threshold` on the few thieves of one week; an approximation where the probabilities

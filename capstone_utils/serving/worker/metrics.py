@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from capstone_utils.arrays import Floats
 from capstone_utils.features.spec import SPEC, Daily
 from capstone_utils.serving.model.classifier import Verdict
 from capstone_utils.serving.model.reload import LOADED, REFUSED
@@ -77,7 +78,7 @@ class WorkerMetrics:
         """Count what one batch took in a stage."""
         self.stages.labels(name).observe(seconds)
 
-    def scores(self, features: np.ndarray, verdicts: Sequence[Verdict]) -> None:
+    def scores(self, features: Floats, verdicts: Sequence[Verdict]) -> None:
         """Count a batch's scores, and what was unusual about its features, shape (payments, features of the spec)."""
         if not verdicts:
             return

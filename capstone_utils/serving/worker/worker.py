@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from capstone_utils.arrays import Floats
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.streaming.dead_letters import dead_letter_headers
 from capstone_utils.serving.model.classifier import Classifier, Verdict
@@ -33,7 +34,7 @@ class _Chunk(NamedTuple):
 
     payments: Sequence[tuple[Record, Transaction]]
     values: Sequence[tuple[float, ...]]
-    features: np.ndarray
+    features: Floats
     version: str
     verdicts: Future[list[Verdict]]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Integers
 from capstone_utils.ingestion.simulation.customers import CARD, DESKTOP, MOBILE, NEXT_MOBILE, device_code, stranger_code
 from capstone_utils.ingestion.simulation.fraud.cases import (
     begin_times,
@@ -170,7 +171,7 @@ def cash_out(world: World, rate: float, drift_day: int, blend: Blend, generator:
     )
 
 
-def _named(scenario: str, count: int) -> dict[str, np.ndarray]:
+def _named(scenario: str, count: int) -> dict[str, Integers]:
     return {
         "scenario": np.full(count, SCENARIOS.index(scenario), dtype=np.int64),
         "hard_negative": np.zeros(count, dtype=np.int64),

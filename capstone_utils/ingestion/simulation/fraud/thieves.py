@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.hard_negatives import CITIES, Life
 from capstone_utils.ingestion.simulation.merchants import ONLINE, SMALL_PAYMENTS, Merchants
@@ -44,7 +45,7 @@ class World:
     merchants: Merchants
     life: Life
     honest: Rows
-    usual: np.ndarray  # mean amount of each customer's own purchases, dollars
+    usual: Floats  # mean amount of each customer's own purchases, dollars
     days: int
 
 
@@ -58,8 +59,8 @@ def make_world(customers: Customers, merchants: Merchants, life: Life, honest: R
 
 
 def own_payments(
-    world: World, among: np.ndarray, count: int, longest_seconds: float, generator: np.random.Generator
-) -> np.ndarray:
+    world: World, among: Integers, count: int, longest_seconds: float, generator: np.random.Generator
+) -> Integers:
     """Positions of `count` of the honest payments `among`, spread evenly, all `longest_seconds` before the end."""
     second = world.honest.second
     among = among[second[among] < world.days * DAY_SECONDS - longest_seconds]
@@ -67,33 +68,35 @@ def own_payments(
     return drawn[np.argsort(second[drawn], kind="stable")].reshape(-1, CANDIDATES)[:, 0]
 
 
-def taken(world: World, victim: np.ndarray, factor: float, blend: Blend, generator: np.random.Generator) -> np.ndarray:
+def taken(world: World, victim: Integers, factor: float, blend: Blend, generator: np.random.Generator) -> Floats:
     """Dollars: the victim's usual amount times about `factor`."""
     spread = generator.lognormal(0.0, AMOUNT_SPREAD, len(victim))
-    return world.usual[victim] * factor**blend.amount_exponent * spread
+    dollars: Floats = world.usual[victim] * factor**blend.amount_exponent * spread
+    return dollars
 
 
-def seen_city(world: World, victim: np.ndarray, blend: Blend, generator: np.random.Generator) -> np.ndarray:
+def seen_city(world: World, victim: Integers, blend: Blend, generator: np.random.Generator) -> Integers:
     """Where a theft over the internet seems to come from: the victim's city or any."""
     near = generator.random(len(victim)) < blend.at_home
     return np.where(near, world.customers.home[victim], generator.integers(0, len(CITIES), len(victim)))
 
 
-def far_city(far: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def far_city(far: Booleans, generator: np.random.Generator) -> Integers:
     """One of the cities that are true in each row of `far`, shape (thefts, cities)."""
     total = far.cumsum(axis=1)
-    return (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
+    city: Integers = (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
+    return city
 
 
-def tours(among: np.ndarray, world: World, count: int, generator: np.random.Generator) -> np.ndarray:
+def tours(among: Integers, world: World, count: int, generator: np.random.Generator) -> Integers:
     """For each of `count` thieves an order of merchants to visit, none twice, shape (count, len(among))."""
     taste = 0.5 * np.log(world.merchants.popularity[among]) + generator.gumbel(size=(count, len(among)))
     return among[np.argsort(-taste, axis=1, kind="stable")]
 
 
 def sites(
-    world: World, victim: np.ndarray, case: np.ndarray, place: np.ndarray, blend: Blend, generator: np.random.Generator
-) -> np.ndarray:
+    world: World, victim: Integers, case: Integers, place: Integers, blend: Blend, generator: np.random.Generator
+) -> Integers:
     """Online merchants for the payments of takeovers: a tour, and now and then the victim's own favourite."""
     known = generator.random(len(case)) < blend.known_merchants
     favourites = world.customers.favourites[victim]
@@ -103,9 +106,7 @@ def sites(
     return np.where(known & online.any(axis=1)[case], best[case], tour[case, place])
 
 
-def shops(
-    world: World, city: np.ndarray, case: np.ndarray, place: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+def shops(world: World, city: Integers, case: Integers, place: Integers, generator: np.random.Generator) -> Integers:
     """Shops in each case's `city` for its payments, none twice."""
     merchant = np.empty(len(case), dtype=np.int64)
     for number in range(len(CITIES)):
@@ -116,7 +117,7 @@ def shops(
     return merchant
 
 
-def small_shops(world: World) -> np.ndarray:
+def small_shops(world: World) -> Integers:
     """Local shops with no more payments than the median shop, in cities where others live; machines left out."""
     payments = np.bincount(world.honest.merchant, minlength=len(world.merchants.city))
     local = (world.merchants.city >= 0) & ~np.isin(world.merchants.category, SMALL_PAYMENTS)
@@ -124,7 +125,7 @@ def small_shops(world: World) -> np.ndarray:
     return np.array([shop for shop in np.flatnonzero(small) if len(strangers(world, shop))], dtype=np.int64)
 
 
-def strangers(world: World, shop: int) -> np.ndarray:
+def strangers(world: World, shop: int) -> Integers:
     """The customers who live in the shop's city and never paid there."""
     known = world.honest.customer[world.honest.merchant == shop]
     living = world.customers.home == world.merchants.city[shop]

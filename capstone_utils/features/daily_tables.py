@@ -34,7 +34,7 @@ class DailyTable:
     """
 
     first_day: int
-    values: np.ndarray  # shape (days, keys)
+    values: Floats  # shape (days, keys)
     columns: Mapping[Hashable, int]  # key -> column
     max_staleness_days: int = 2
 
@@ -45,7 +45,7 @@ class DailyTable:
             return math.nan
         return self.values.item(day if day < last else last, column)
 
-    def lookup_many(self, event_time_us: np.ndarray, keys: pd.Series) -> np.ndarray:
+    def lookup_many(self, event_time_us: Integers, keys: pd.Series) -> Floats:
         """`lookup` for each of n times and keys, shape (n,)."""
         codes, unique = pd.factorize(keys)
         column = np.array([self.columns.get(key, -1) for key in unique], dtype=np.int64)[codes]
@@ -140,4 +140,5 @@ def _previous(counts: np.ndarray, days: int) -> np.ndarray:
     """Sums over previous days: row d sums rows d - days to d - 1."""
     total = np.vstack([np.zeros(counts.shape[1]), np.cumsum(counts, axis=0)])
     row = np.arange(len(counts))
-    return total[row] - total[np.maximum(row - days, 0)]
+    sums: Floats = total[row] - total[np.maximum(row - days, 0)]
+    return sums

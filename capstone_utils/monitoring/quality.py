@@ -10,7 +10,7 @@ from capstone_utils.ingestion.simulation.simulator import Simulation
 from capstone_utils.transaction import DAY_US
 
 
-def quality_by_day(stream: Simulation, alerts: np.ndarray, today_us: int) -> pd.DataFrame:
+def quality_by_day(stream: Simulation, alerts: Booleans, today_us: int) -> pd.DataFrame:
     """By day of the stream: precision, recall, and the share of labels known on `today_us`; alerts has a row a payment.
 
     A payment counts as legitimate only a week later, so the precision of a younger day is not known yet (NaN). Its
@@ -33,7 +33,7 @@ def quality_by_day(stream: Simulation, alerts: np.ndarray, today_us: int) -> pd.
     )
 
 
-def false_positive_rates(truth: pd.DataFrame, alerts: np.ndarray) -> pd.Series:
+def false_positive_rates(truth: pd.DataFrame, alerts: Booleans) -> pd.Series:
     """The share of legitimate payments called fraud, by what the simulator knows the customer was doing; ascending."""
     legitimate = (truth["scenario"] == "legitimate").to_numpy()
     doing = truth["hard_negative"].astype(str).replace("none", "everyday payments").str.replace("_", " ")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.settings import ROOT

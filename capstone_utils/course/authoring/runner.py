@@ -47,7 +47,7 @@ class _OwnKernel(KernelSpecManager):
 
 class _OwnKernelManager(AsyncKernelManager):
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
-        return _OwnKernel(parent=self)
+        return _OwnKernel(parent=self)  # type: ignore[no-untyped-call]  # traitlets' constructor
 
 
 def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
@@ -70,7 +70,7 @@ def execute(notebook: Path, output: Path, progress: tqdm | None = None, cwd: Pat
             progress.update()
 
     try:
-        return papermill.execute_notebook(
+        executed: NotebookNode = papermill.execute_notebook(
             notebook,
             output,
             kernel_name="python3",
@@ -79,6 +79,7 @@ def execute(notebook: Path, output: Path, progress: tqdm | None = None, cwd: Pat
             kernel_manager_class=_OwnKernelManager,
             on_cell_start=count,
         )
+        return executed
     except PapermillExecutionError as error:
         raise CellFailed(_failure(notebook.name, error)) from None
 

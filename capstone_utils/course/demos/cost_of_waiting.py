@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Floats, Integers
 from capstone_utils.ingestion.simulation.simulator import Simulation
 
 MINUTE_US = 60_000_000
 CASE_DAYS = 7  # frauds on one card within so many days count as one case
 
 
-def minutes_unseen(stream: Simulation, every_minutes: int) -> np.ndarray:
+def minutes_unseen(stream: Simulation, every_minutes: int) -> Floats:
     """Minutes from each fraud to the next check, shape (frauds,); a check every 0 minutes sees it at once."""
     times = _frauds(stream)["event_time_us"].to_numpy()
-    return (_next_check(times, every_minutes) - times) / MINUTE_US
+    minutes: Floats = (_next_check(times, every_minutes) - times) / MINUTE_US
+    return minutes
 
 
 def money_lost_unseen(stream: Simulation, every_minutes: int) -> float:
@@ -38,7 +40,7 @@ def _frauds(stream: Simulation) -> pd.DataFrame:
     return stream.transactions[stream.transactions["transaction_id"].isin(fraud)]
 
 
-def _next_check(times_us: np.ndarray, every_minutes: int) -> np.ndarray:
+def _next_check(times_us: Integers, every_minutes: int) -> Integers:
     if every_minutes == 0:
         return times_us
     step = every_minutes * MINUTE_US

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Floats
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Floats, Integers
+
 WINDOW_US = 300_000_000
 
 
@@ -34,7 +36,8 @@ def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarr
 def _in_batch(transactions: pd.DataFrame) -> np.ndarray:
     """Transactions of the same user so far within the same batch of five minutes by the clock."""
     batch = transactions["event_time_us"] // WINDOW_US
-    return transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+    counts: Floats = transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+    return counts
 
 
 def _count_between(times: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:

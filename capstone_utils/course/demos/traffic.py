@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from capstone_utils.arrays import Floats
 from capstone_utils.transaction import Transaction
 
 CALLERS = 12

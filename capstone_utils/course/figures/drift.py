@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, GRID, INK, MUTED, RED
 from capstone_utils.monitoring.drift import DRIFTED, SHIFTED, bin_counts

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from capstone_utils.arrays import Floats
 from capstone_utils.course.figures.style import BLUE, GREEN, MUTED, RED
 
 

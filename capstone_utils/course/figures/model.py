@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
+from capstone_utils.arrays import Floats
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
 from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
 from capstone_utils.serving.training.splits import Split

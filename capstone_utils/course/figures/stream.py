@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 
+from capstone_utils.arrays import Floats
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
 
 

@@ -6,17 +6,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from capstone_utils.arrays import Floats, Integers
 from capstone_utils.features.offline.windows import DUPLICATE, TOO_LATE
 from capstone_utils.features.spec import HISTORY
 
 
 def history_values(
-    users: np.ndarray,
-    status: np.ndarray,
-    facts: np.ndarray,
-    codes: np.ndarray,
-    places: np.ndarray,
-    distances: np.ndarray,
+    users: Integers,
+    status: Integers,
+    facts: Integers,
+    codes: Integers,
+    places: Integers,
+    distances: Floats,
     max_values: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The values of each kind in HISTORY, shape (n,), and the columns' first-seen flags, 1.0 or 0.0, (columns, n).

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Booleans, Floats, Integers
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.offline.history import history_values
@@ -34,7 +35,7 @@ def offline_features(
     facts = np.stack([times, cents, _reported(frame, spec, labels)]).astype(np.int64)
     ids, users = _codes(frame, ["transaction_id", "user_id"])
     status = np.full(len(frame), KEPT)
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, Floats] = {}
     for key in ("user_id", *other_keys(spec)):
         plan = key_plan(spec, key)
         keys = users if key == "user_id" else _codes(frame, [key])[0]
@@ -58,18 +59,19 @@ def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | Non
         return np.zeros(len(frame), dtype=bool)
     fraud = labels[labels["is_fraud"].astype(bool)]
     known_at = frame["transaction_id"].map(fraud.groupby("transaction_id")["known_at_us"].min())
-    return (known_at - frame["event_time_us"] <= spec.label_delay_us).to_numpy()
+    reported: Booleans = (known_at - frame["event_time_us"] <= spec.label_delay_us).to_numpy()
+    return reported
 
 
-def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> Integers:
     """The columns' values as integers from 0, shape (columns, rows)."""
     codes = [pd.factorize(frame[column])[0] for column in columns]
     return np.array(codes, dtype=np.int64).reshape(len(columns), len(frame))
 
 
 def _history(
-    frame: pd.DataFrame, spec: FeatureSpec, users: np.ndarray, status: np.ndarray, facts: np.ndarray
-) -> dict[str, np.ndarray]:
+    frame: pd.DataFrame, spec: FeatureSpec, users: Integers, status: Integers, facts: Integers
+) -> dict[str, Floats]:
     """The columns that look back beyond any window, by name."""
     features = [f for f in spec.features if isinstance(f, State) and f.kind not in MOMENT]
     if not features:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from capstone_utils.arrays import Floats, Integers
 from capstone_utils.features.plan import KeyPlan
 
 KEPT, DUPLICATE, TOO_LATE = 0, 1, 2

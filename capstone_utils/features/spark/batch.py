@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.broadcast import Broadcast
+from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers, Texts
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.merchants import Merchants
 
@@ -19,15 +20,15 @@ KINDS = ("card", "mobile", "desktop", "mobile", "card")  # by those numbers
 class Customers:
     """The customers as columns of equal length; a customer is a position."""
 
-    home: np.ndarray  # position in PLACES
-    level: np.ndarray  # factor on a merchant's typical ticket
-    rate: np.ndarray  # purchases a day
-    weekend: np.ndarray  # factor on the rate on Saturdays and Sundays
-    hour: np.ndarray  # hour of the day around which purchases lie
-    hour_spread: np.ndarray  # their standard deviation in hours
-    favourites: np.ndarray  # merchants, the favourite first, shape (customers, FAVOURITES)
-    mobile_share: np.ndarray  # of purchases over the internet, the share made by mobile and not by desktop
-    wallet_share: np.ndarray  # of purchases in shops, the share paid by mobile and not by card
+    home: Integers  # position in PLACES
+    level: Floats  # factor on a merchant's typical ticket
+    rate: Floats  # purchases a day
+    weekend: Floats  # factor on the rate on Saturdays and Sundays
+    hour: Floats  # hour of the day around which purchases lie
+    hour_spread: Floats  # their standard deviation in hours
+    favourites: Integers  # merchants, the favourite first, shape (customers, FAVOURITES)
+    mobile_share: Floats  # of purchases over the internet, the share made by mobile and not by desktop
+    wallet_share: Floats  # of purchases in shops, the share paid by mobile and not by card
 
     def __len__(self) -> int:
         return len(self.home)
@@ -64,12 +65,12 @@ def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Gen
     return favourites
 
 
-def device_code(customers: np.ndarray, device: int | np.ndarray, count: int) -> np.ndarray:
+def device_code(customers: Integers, device: int | Integers, count: int) -> Integers:
     """The number of each customer's `device` (CARD to FAMILY_CARD) among `count` customers."""
     return device * count + customers
 
 
-def stranger_code(cases: np.ndarray, desktop: np.ndarray, count: int) -> np.ndarray:
+def stranger_code(cases: Integers, desktop: Booleans, count: int) -> Integers:
     """The number of a device that no customer owns, one for each case number and kind."""
     return STRANGER * count + 2 * cases + desktop
 

@@ -50,13 +50,13 @@ class Life:
     """
 
     blocks: int
-    trip: np.ndarray
-    trip_city: np.ndarray  # shape (customers * blocks,)
-    gift: np.ndarray  # begin and end, shape (2, customers * blocks)
-    phone: np.ndarray  # when the new phone is first in use, shape (customers,)
-    family_city: np.ndarray  # where the other holder of the card lives, -1 when it is not shared, shape (customers,)
+    trip: Floats
+    trip_city: Integers  # shape (customers * blocks,)
+    gift: Floats  # begin and end, shape (2, customers * blocks)
+    phone: Floats  # when the new phone is first in use, shape (customers,)
+    family_city: Integers  # where the other holder of the card lives, -1 when it is not shared, shape (customers,)
 
-    def block(self, customer: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def block(self, customer: Integers, second: Floats) -> Integers:
         """The positions in `trip` and `gift` that hold for these moments."""
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
@@ -102,7 +102,7 @@ def _begin(count: int, blocks: int, rate: float, longest_days: float, generator:
     return np.where(happens, begin * DAY_SECONDS, NEVER)
 
 
-def _trips(home: np.ndarray, blocks: int, rate: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _trips(home: Integers, blocks: int, rate: float, generator: np.random.Generator) -> tuple[Floats, Integers]:
     weights = np.array([place.weight for place in PLACES.values()])
     pull = np.where(DISTANCES_KM >= TRIP_KM, weights, 0.0)
     cumulative = np.cumsum(pull / pull.sum(axis=1, keepdims=True), axis=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Floats, Integers, Texts
 from capstone_utils.ingestion.places import PLACES
 
 ONLINE, EVERYWHERE = -1, -2  # in `city`: sells over the internet; has a branch in each city
@@ -55,23 +56,23 @@ FIRST_NAMES = (  # noqa: SIM905
 class Merchants:
     """The merchants as columns of equal length; a merchant is a position."""
 
-    name: np.ndarray  # text
-    category: np.ndarray  # text
-    city: np.ndarray  # position in PLACES, ONLINE or EVERYWHERE
-    ticket: np.ndarray  # typical amount in dollars
-    popularity: np.ndarray  # relative weight among the customers who can reach it
+    name: Texts  # text
+    category: Texts  # text
+    city: Integers  # position in PLACES, ONLINE or EVERYWHERE
+    ticket: Floats  # typical amount in dollars
+    popularity: Floats  # relative weight among the customers who can reach it
 
     @property
-    def online(self) -> np.ndarray:
+    def online(self) -> Integers:
         """Positions of the merchants that sell over the internet."""
         return np.flatnonzero(self.city == ONLINE)
 
-    def in_city(self, city: int) -> np.ndarray:
+    def in_city(self, city: int) -> Integers:
         """Positions of the merchants with a shop in the city, small-payment machines left out."""
         here = (self.city == city) | (self.city == EVERYWHERE)
         return np.flatnonzero(here & ~np.isin(self.category, SMALL_PAYMENTS))
 
-    def machines(self) -> np.ndarray:
+    def machines(self) -> Integers:
         """Positions of each city's parking, transit and vending merchants, shape (cities, 3)."""
         machine = np.isin(self.category, SMALL_PAYMENTS)
         return np.stack([np.flatnonzero((self.city == city) & machine) for city in range(len(PLACES))])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import (
     CARD,
@@ -155,7 +156,7 @@ def _merchants(
     city: np.ndarray,
     gift: np.ndarray,
     generator: np.random.Generator,
-) -> np.ndarray:
+) -> Integers:
     weights = np.cumsum(np.arange(1, FAVOURITES + 1) ** -ZIPF_EXPONENT)
     rank = np.searchsorted(weights / weights[-1], generator.random(len(moments)), side="right")
     merchant = customers.favourites[moments.customer, np.minimum(rank, FAVOURITES - 1)]
@@ -171,8 +172,8 @@ def _merchants(
 
 
 def explore_merchants(
-    merchants: Merchants, city: np.ndarray, in_shop: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+    merchants: Merchants, city: Integers, in_shop: Booleans, generator: np.random.Generator
+) -> Integers:
     """A merchant drawn by popularity: in a shop of the city, or over the internet four times in ten."""
     online = ~in_shop & (generator.random(len(city)) < 0.4)
     merchant = np.empty(len(city), dtype=np.int64)
@@ -189,7 +190,8 @@ def draw(among: np.ndarray, merchants: Merchants, count: int, generator: np.rand
     So explorers visit lesser places too.
     """
     weights = np.cumsum(np.sqrt(merchants.popularity[among]))
-    return among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
+    drawn: Integers = among[np.searchsorted(weights, generator.random(count) * weights[-1], side="right")]
+    return drawn
 
 
 def _devices(

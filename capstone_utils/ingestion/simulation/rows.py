@@ -16,19 +16,19 @@ HARD_NEGATIVES = ("none", "travel", "new_phone", "gift_season", "shared_card", "
 class Rows:
     """Transactions as columns of equal length."""
 
-    customer: np.ndarray  # position among the customers
-    second: np.ndarray  # since the stream's start, float
-    dollars: np.ndarray  # float
-    city: np.ndarray  # position in PLACES
-    merchant: np.ndarray  # position in Merchants
-    device: np.ndarray  # device number
-    scenario: np.ndarray  # position in SCENARIOS
-    hard_negative: np.ndarray  # position in HARD_NEGATIVES
+    customer: Integers  # position among the customers
+    second: Floats  # since the stream's start, float
+    dollars: Floats  # float
+    city: Integers  # position in PLACES
+    merchant: Integers  # position in Merchants
+    device: Integers  # device number
+    scenario: Integers  # position in SCENARIOS
+    hard_negative: Integers  # position in HARD_NEGATIVES
 
     def __len__(self) -> int:
         return len(self.customer)
 
-    def where(self, chosen: np.ndarray) -> Rows:
+    def where(self, chosen: Booleans | Integers) -> Rows:
         """The rows that a mask or positions choose."""
         return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 

@@ -185,9 +185,9 @@ def _money_and_times(
 
 
 def _labels(
-    ids: np.ndarray,
-    times_us: np.ndarray,
-    scenario: np.ndarray,
+    ids: Integers,
+    times_us: Integers,
+    scenario: Integers,
     noise: LabelNoise,
     streams: dict[str, np.random.SeedSequence],
 ) -> pd.DataFrame:
@@ -208,7 +208,7 @@ def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
     return pd.Categorical.from_codes(place[codes], names[order].tolist())
 
 
-def _devices(codes: np.ndarray, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
+def _devices(codes: Integers, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
     used = np.flatnonzero(np.bincount(codes))
     place = np.zeros(codes.max(initial=0) + 1, dtype=np.int64)
     place[used] = np.arange(len(used))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
@@ -113,8 +113,8 @@ def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
     return {state.partition: state.end_offset for state in describe_topic(bootstrap_servers, name)}
 
 
-def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict:
-    topic = admin.describe_topics([name])[0]
+def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict[str, Any]:
+    topic: dict[str, Any] = admin.describe_topics([name])[0]
     if for_code(topic["error_code"]) is UnknownTopicOrPartitionError:
         raise TopicError(
             f"there is no topic {name} at {bootstrap_servers}; its first writer makes it, or create_topics"

@@ -13,11 +13,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.tree import DecisionTreeClassifier
 
+from capstone_utils.arrays import Floats
 from capstone_utils.serving.training.splits import Split
 from capstone_utils.serving.training.thresholds import best_threshold
 from capstone_utils.serving.training.train import EARLY_STOPPING_ROUNDS, ROUNDS
 
-Scores = tuple[np.ndarray, np.ndarray]  # for the validation weeks and for the test weeks
+Scores = tuple[Floats, Floats]  # for the validation weeks and for the test weeks
 
 
 def random_scores(split: Split, seed: int = 0) -> Scores:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Booleans, Floats, Integers
+
 
 class CardPrecision(NamedTuple):
     """Card precision at k, the mean of the days.
@@ -21,9 +23,7 @@ class CardPrecision(NamedTuple):
     ceiling: float
 
 
-def card_precision(
-    day: np.ndarray, card: np.ndarray, fraud: np.ndarray, scores: np.ndarray, k: int = 100
-) -> CardPrecision:
+def card_precision(day: Integers, card: Integers, fraud: Booleans, scores: Floats, k: int = 100) -> CardPrecision:
     """Card precision at k for n transactions, each argument of shape (n,).
 
     A card's score is the highest of its day. A card that was found to be abused is blocked: it does not count on later

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
+from capstone_utils.arrays import Floats
+
 BINS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)  # of probability, for calibration
 
 
@@ -48,7 +50,7 @@ class Evaluation:
         return self.fraud_stopped - self.review_cost - self.insult_cost
 
 
-def evaluate(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Evaluation:
+def evaluate(test: pd.DataFrame, scores: Floats, threshold: float, costs: Costs = COSTS) -> Evaluation:
     """The evaluation of `scores`, shape (rows,), on a labelled frame with `is_fraud` and `amount`."""
     labels, amount = test["is_fraud"].to_numpy(bool), test["amount"].to_numpy()
     alerts = scores >= threshold

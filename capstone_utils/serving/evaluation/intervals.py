@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
+from capstone_utils.arrays import Booleans, Floats, Integers
+
 DRAWS = 1000
 AP_DRAWS = 200  # average precision is sorted anew in each draw
 
@@ -24,8 +26,8 @@ def f1_interval(test: pd.DataFrame, alerts: np.ndarray, seed: int = 0, share: fl
 
 def bootstrap(
     test: pd.DataFrame,
-    alerts: np.ndarray,
-    scores: np.ndarray | None = None,
+    alerts: Booleans,
+    scores: Floats | None = None,
     seed: int = 0,
     share: float = 0.95,
 ) -> pd.DataFrame:
@@ -51,7 +53,7 @@ def bootstrap(
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
-def _ratios(counts: np.ndarray) -> dict[str, np.ndarray]:
+def _ratios(counts: Floats | Integers) -> dict[str, Floats]:
     """F1, precision and recall from hits, alerts and frauds, shape (3, ...)."""
     hits, alerts, frauds = counts
     return {

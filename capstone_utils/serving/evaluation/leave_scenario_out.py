@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -62,7 +63,7 @@ def leave_out(stream: Simulation, scenario: str) -> LeftOut:
     alone[np.argsort(-scores, kind="stable")[: combined.sum()]] = True
     labels = test["is_fraud"].to_numpy(bool)
 
-    def f1(alerts: np.ndarray) -> float:
+    def f1(alerts: Booleans) -> float:
         return float(2 * (alerts & labels).sum() / (alerts.sum() + labels.sum()))
 
     recalls = [recall_by_scenario(test, alerts, stream.truth).reindex([scenario]) for alerts in (alone, combined)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Booleans
+
 THIRDS = ("low", "middle", "high")
 
 

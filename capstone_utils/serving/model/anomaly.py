@@ -25,7 +25,7 @@ class AnomalyDetector:
     """
 
     def __init__(
-        self, features: Sequence[str], cuts: Sequence[np.ndarray], heights: Sequence[np.ndarray], highest: float
+        self, features: Sequence[str], cuts: Sequence[Floats], heights: Sequence[Floats], highest: float
     ) -> None:
         self.features = tuple(features)
         self.cuts = [np.asarray(each, dtype=float) for each in cuts]
@@ -34,7 +34,7 @@ class AnomalyDetector:
         self._starts = np.cumsum([0, *map(len, self.cuts)])
         self._flat = np.concatenate(self.cuts), np.concatenate(self.heights)
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
+    def score(self, rows: Floats) -> Floats:
         """The anomaly score of each row, shape (rows,), for an array of shape (rows, features)."""
         return np.asarray(_score(np.ascontiguousarray(rows, dtype=float), self._starts, *self._flat, self.highest))
 
@@ -68,7 +68,7 @@ def fit_anomaly_detector(features: Sequence[str], rows: np.ndarray) -> AnomalyDe
     )
 
 
-def _steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _steps(values: Floats) -> tuple[Floats, Floats]:
     """Cuts and heights of one feature: dense in the tails, where it matters, and sparse in the middle."""
     values, count = np.sort(values), len(values)
     if not count:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from capstone_utils.arrays import Floats
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.reasons import Reason, anomaly_reasons, reasons
 from capstone_utils.serving.model.store import InvalidModel, Models
@@ -46,7 +47,7 @@ class Classifier:
         """The version of the models: the beginning of their manifest's SHA-256; empty for models from nowhere."""
         return self.models.version
 
-    def classify(self, rows: Sequence[Sequence[float]] | np.ndarray) -> list[Verdict]:
+    def classify(self, rows: Sequence[Sequence[float]] | Floats) -> list[Verdict]:
         """A verdict on each row of the full set's features, in the spec's order."""
         if len(rows) == 0:
             return []

@@ -68,12 +68,12 @@ class Trees:
         self._nodes = _flatten(learner["gradient_booster"]["model"]["trees"], self.features)
         self._check(booster)
 
-    def margins(self, rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
+    def margins(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
         """Log-odds of fraud, float32, shape (rows,), for an array of shape (rows, features); NaN is missing."""
         table = np.ascontiguousarray(rows, dtype=float)
-        return np.asarray(_margins(table, *self._nodes, self._base))  # type: ignore[call-arg]
+        return np.asarray(_margins(table, *self._nodes, self._base))
 
-    def edges(self, count: int, seed: int = 0) -> np.ndarray:
+    def edges(self, count: int, seed: int = 0) -> Floats:
         """Rows of values at, just below and just above the splits of each feature, and missing ones."""
         generator = np.random.default_rng(seed)
         _, _, feature, cut, *_ = self._nodes

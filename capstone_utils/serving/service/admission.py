@@ -131,7 +131,7 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
                 message: Message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
-                body += message.get("body", b"")
+                body += bytes(message.get("body", b""))
                 if len(body) > limit:
                     raise Problem(413, f"a body of more than {limit} bytes; no more are read")
                 if not message.get("more_body"):

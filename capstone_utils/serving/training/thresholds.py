@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_curve
 
+from capstone_utils.arrays import Floats
 
 def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
     """The score at which F1 is highest; alert when score >= threshold.
@@ -17,7 +18,7 @@ def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(thresholds[np.argmax(f1[:-1])])
 
 
-def steady_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def steady_threshold(labels: Floats, probabilities: Floats) -> float:
     """Half the highest F1 of the validation weeks: where F1 is highest if the probabilities are calibrated.
 
     It depends less than `best_threshold` on the few thieves of one week. It is an approximation where the probabilities

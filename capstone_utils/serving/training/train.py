@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import xgboost as xgb
 
+from capstone_utils.arrays import Floats
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.store import Models
@@ -59,7 +59,7 @@ def train_xgboost(
     return booster[: booster.best_iteration + 1]
 
 
-def predict(booster: xgb.Booster, frame: pd.DataFrame) -> np.ndarray:
+def predict(booster: xgb.Booster, frame: pd.DataFrame) -> Floats:
     """Fraud probabilities, float32, shape (rows,); a feature that the frame lacks counts as missing."""
     return booster.inplace_predict(frame.reindex(columns=booster.feature_names).to_numpy(float))
 

@@ -18,10 +18,11 @@ def expand(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return case, np.arange(len(case)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def since_first(case: np.ndarray, place: np.ndarray, gap: np.ndarray) -> np.ndarray:
+def since_first(case: Integers, place: Integers, gap: Floats) -> Floats:
     """Seconds since the case's first payment when each follows the one before by its `gap`."""
     total = np.cumsum(np.where(place == 0, 0.0, gap))
-    return total - total[place == 0][case]
+    seconds: Floats = total - total[place == 0][case]
+    return seconds
 
 
 def spaced(
@@ -33,14 +34,15 @@ def spaced(
     """
     step = (duration / np.maximum(sizes - 1, 1))[case]
     inner = (place > 0) & (place < sizes[case] - 1)
-    return (place + np.where(inner, generator.uniform(-0.4, 0.4, len(case)), 0.0)) * step
+    seconds: Floats = (place + np.where(inner, generator.uniform(-0.4, 0.4, len(case)), 0.0)) * step
+    return seconds
 
 
-def time_of_day(count: int, night: float, generator: np.random.Generator) -> np.ndarray:
+def time_of_day(count: int, night: float, generator: np.random.Generator) -> Floats:
     """Seconds since midnight: a share `night` of them before six, the rest around three in the afternoon."""
     late = generator.random(count) < night
     hour = np.where(late, generator.uniform(0, 6, count), generator.normal(15, 4, count) % 24)
-    return hour * 3600
+    return hour * 3600.0
 
 
 def begin_times(
@@ -52,4 +54,5 @@ def begin_times(
     """
     day = np.floor((np.arange(count) + generator.random(count)) * days / max(count, 1))
     second = day * DAY_SECONDS + time_of_day(count, night, generator)
-    return np.minimum(second, days * DAY_SECONDS - longest_seconds)
+    begin: Floats = np.minimum(second, days * DAY_SECONDS - longest_seconds)
+    return begin

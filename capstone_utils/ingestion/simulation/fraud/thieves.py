@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from capstone_utils.arrays import Booleans, Floats, Integers
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.hard_negatives import CITIES, Life
 from capstone_utils.ingestion.simulation.merchants import ONLINE, SMALL_PAYMENTS, Merchants
@@ -62,8 +63,8 @@ def make_world(customers: Customers, merchants: Merchants, life: Life, honest: R
 
 
 def own_payments(
-    world: World, among: np.ndarray, count: int, longest_seconds: float, generator: np.random.Generator
-) -> np.ndarray:
+    world: World, among: Integers, count: int, longest_seconds: float, generator: np.random.Generator
+) -> Integers:
     """Positions of `count` of the honest payments `among`, spread evenly, all `longest_seconds` before the end."""
     second = world.honest.second
     among = among[second[among] < world.days * DAY_SECONDS - longest_seconds]
@@ -76,7 +77,8 @@ def stolen_dollars(
 ) -> np.ndarray:
     """Stolen amounts in dollars: the victim's usual amount times about `factor`."""
     spread = generator.lognormal(0.0, AMOUNT_SPREAD, len(victim))
-    return world.usual[victim] * factor**blend.amount_exponent * spread
+    dollars: Floats = world.usual[victim] * factor**blend.amount_exponent * spread
+    return dollars
 
 
 def seen_city(world: World, victim: np.ndarray, blend: Blend, generator: np.random.Generator) -> np.ndarray:
@@ -88,7 +90,8 @@ def seen_city(world: World, victim: np.ndarray, blend: Blend, generator: np.rand
 def far_city(far: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A random city from each row of `far`, shape (thefts, cities)."""
     total = far.cumsum(axis=1)
-    return (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
+    city: Integers = (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
+    return city
 
 
 def tours(among: np.ndarray, world: World, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -98,8 +101,8 @@ def tours(among: np.ndarray, world: World, count: int, generator: np.random.Gene
 
 
 def sites(
-    world: World, victim: np.ndarray, case: np.ndarray, place: np.ndarray, blend: Blend, generator: np.random.Generator
-) -> np.ndarray:
+    world: World, victim: Integers, case: Integers, place: Integers, blend: Blend, generator: np.random.Generator
+) -> Integers:
     """Online merchants for the payments of takeovers: a tour, and now and then the victim's own favourite."""
     known = generator.random(len(case)) < blend.known_merchants
     favourites = world.customers.favourites[victim]
@@ -109,9 +112,7 @@ def sites(
     return np.where(known & online.any(axis=1)[case], best[case], tour[case, place])
 
 
-def shops(
-    world: World, city: np.ndarray, case: np.ndarray, place: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+def shops(world: World, city: Integers, case: Integers, place: Integers, generator: np.random.Generator) -> Integers:
     """Shops in each case's `city` for its payments, none twice."""
     merchant = np.empty(len(case), dtype=np.int64)
     for number in range(len(CITIES)):
@@ -122,7 +123,7 @@ def shops(
     return merchant
 
 
-def small_shops(world: World) -> np.ndarray:
+def small_shops(world: World) -> Integers:
     """Local shops with no more payments than the median shop, in cities where others live; machines left out."""
     payments = np.bincount(world.honest.merchant, minlength=len(world.merchants.city))
     local = (world.merchants.city >= 0) & ~np.isin(world.merchants.category, SMALL_PAYMENTS)
@@ -130,7 +131,7 @@ def small_shops(world: World) -> np.ndarray:
     return np.array([shop for shop in np.flatnonzero(small) if len(strangers(world, shop))], dtype=np.int64)
 
 
-def strangers(world: World, shop: int) -> np.ndarray:
+def strangers(world: World, shop: int) -> Integers:
     """The customers who live in the shop's city and never paid there."""
     known = world.honest.customer[world.honest.merchant == shop]
     living = world.customers.home == world.merchants.city[shop]

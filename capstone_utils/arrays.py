@@ -11,3 +11,4 @@ Booleans = NDArray[np.bool_]
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Texts = NDArray[np.str_]
+Array = NDArray[Any]  # of any of these

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import replaced
 from capstone_utils.transaction import DAY_US
@@ -136,7 +137,7 @@ def _read(path: Path) -> dict[str, DailyTable]:
         }
 
 
-def _previous(counts: np.ndarray, days: int) -> np.ndarray:
+def _previous(counts: Array, days: int) -> Array:
     """Sums over previous days: row d sums rows d - days to d - 1."""
     total = np.vstack([np.zeros(counts.shape[1]), np.cumsum(counts, axis=0)])
     row = np.arange(len(counts))

@@ -79,7 +79,7 @@ def _tests() -> bool:
     return held
 
 
-def coverage_line(report: dict) -> str:
+def coverage_line(report: dict[str, Any]) -> str:
     """The share of lines that the tests ran, in the package and in its least covered modules."""
     shares = {path: each["summary"]["percent_covered"] for path, each in report["files"].items()}
     least = sorted(shares, key=shares.__getitem__)[:LEAST_COVERED]

@@ -45,7 +45,8 @@ def with_outputs(path: Path, executed: Path) -> NotebookNode:
     Raises:
         MachinePath: naming the cell.
     """
-    notebook, executed_copy = nbformat.read(path, as_version=4), nbformat.read(executed, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    executed_copy = nbformat.read(executed, as_version=4)
     for number, (cell, executed_cell) in enumerate(zip(notebook.cells, executed_copy.cells, strict=True)):
         if cell.cell_type != "code":
             continue

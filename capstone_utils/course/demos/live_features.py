@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -30,7 +30,7 @@ class LiveRun:
     An age counts from a transaction's event time to the end of its work.
     """
 
-    age_seconds: np.ndarray  # shape (transactions,)
+    age_seconds: Array  # shape (transactions,)
     per_second: list[int]  # transactions done, by second since the first; the last second is not a full one
     left_unread: int
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Floats, Integers
+from capstone_utils.arrays import Array, Floats
 
 WINDOW_US = 300_000_000
 
 
-def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
+def careless_counts(transactions: pd.DataFrame) -> dict[str, Array]:
     """Each careless way's count for each row of `transactions`, shape (rows,).
 
     `transactions` are in event-time order.
@@ -24,7 +24,7 @@ def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarray:
+def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> Array:
     """Transactions of the same user with event time in (t + begin, t + end]."""
     counts = np.zeros(len(transactions))
     times = transactions["event_time_us"].to_numpy()
@@ -33,13 +33,13 @@ def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarr
     return counts
 
 
-def _in_batch(transactions: pd.DataFrame) -> np.ndarray:
+def _in_batch(transactions: pd.DataFrame) -> Array:
     """Transactions of the same user so far within the same batch of five minutes by the clock."""
     batch = transactions["event_time_us"] // WINDOW_US
     counts: Floats = transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
     return counts
 
 
-def _count_between(times: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _count_between(times: Array, begin: Array, end: Array) -> Array:
     """The number of the ascending `times` in each (begin, end]."""
     return (np.searchsorted(times, end, side="right") - np.searchsorted(times, begin, side="right")).astype(float)

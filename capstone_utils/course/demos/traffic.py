@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array
 from capstone_utils.transaction import Transaction
 
 CALLERS = 12
@@ -86,7 +86,7 @@ class Traffic:
 
 def time_requests(
     client: httpx.Client, path: str, bodies: Iterable[dict[str, Any]]
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
+) -> tuple[Array, list[dict[str, Any]]]:
     """Milliseconds of each POST for the client, and the responses' bodies.
 
     The milliseconds have shape (bodies,). The requests are sent one after the other.

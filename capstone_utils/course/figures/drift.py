@@ -28,7 +28,7 @@ def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFra
         _draw_bins(axes, bin_counts(before, now), f"{row['feature']}: {row['psi']:.2f}", STATUS_COLORS[row["status"]])
     for axes in list(grid):
         axes.axis("off")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, BLUE)]
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, BLUE)]
     right.legend(handles, ["reference", "recent"], ncols=2, loc="outside lower right", frameon=False)
     return figure
 

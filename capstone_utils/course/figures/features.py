@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array
 from capstone_utils.course.figures.style import BLUE, GREEN, MUTED, RED
 
 
@@ -31,7 +31,7 @@ def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, wid
     return figure
 
 
-def draw_freshness(milliseconds: np.ndarray) -> Figure:
+def draw_freshness(milliseconds: Array) -> Figure:
     """The age of transactions at their features, with median and 99th percentile."""
     figure, axes = plt.subplots(figsize=(9, 2.8))
     median, high = np.percentile(milliseconds, [50, 99])

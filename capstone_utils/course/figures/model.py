@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
 from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
 from capstone_utils.serving.training.splits import Split
@@ -19,7 +19,7 @@ from capstone_utils.transaction import DAY_SECONDS
 PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
 
-def draw_label_arrival(days: np.ndarray) -> Figure:
+def draw_label_arrival(days: Array) -> Figure:
     """The share of reported frauds known by days after the transaction."""
     figure, axes = plt.subplots(figsize=(9, 2.6))
     ordered = np.sort(days)
@@ -50,9 +50,7 @@ def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
     return figure
 
 
-def draw_precision_recall(
-    labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, evaluation: Evaluation
-) -> Figure:
+def draw_precision_recall(labels: Array, scores: Mapping[str, Array], chosen: str, evaluation: Evaluation) -> Figure:
     """Precision against recall on the test weeks, with the chosen working point."""
     figure, axes = plt.subplots(figsize=(9, 4.2))
     for name, values in scores.items():
@@ -67,7 +65,7 @@ def draw_precision_recall(
     return figure
 
 
-def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Figure:
+def draw_cost(test: pd.DataFrame, scores: Array, threshold: float, costs: Costs = COSTS) -> Figure:
     """The money lost to missed fraud, reviews and insulted customers, by number of alerts."""
     order = np.argsort(-scores, kind="stable")
     fraud = test["is_fraud"].to_numpy(bool)[order]

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
 
 
-def draw_unseen(minutes: Mapping[str, np.ndarray], losses: Mapping[str, float]) -> Figure:
+def draw_unseen(minutes: Mapping[str, Array], losses: Mapping[str, float]) -> Figure:
     """Left: the share of frauds still unseen after a time; right: the money lost after a card's first fraud."""
     figure, (left, right) = plt.subplots(1, 2, width_ratios=(3, 2))
     for (name, values), color in zip(minutes.items(), (RED, AMBER, GREEN), strict=False):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from capstone_utils.arrays import Floats, Integers
+from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.features.offline.windows import DUPLICATE, TOO_LATE
 from capstone_utils.features.spec import HISTORY
 
@@ -19,7 +19,7 @@ def history_values(
     places: Integers,
     distances: Floats,
     max_values: int,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+) -> tuple[dict[str, Array], Array]:
     """The values of each kind in HISTORY, shape (n,), and the columns' first-seen flags, 1.0 or 0.0, (columns, n).
 
     users, status (n,) and facts (3, n): as for `window_values`. codes (columns, n): the values to remember, at most

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Booleans, Floats, Integers
+from capstone_utils.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.offline.history import history_values
@@ -53,7 +53,7 @@ def offline_features(
     return pd.DataFrame({name: columns[name] for name in spec.names} | {"duplicate": duplicate}, index=frame.index)
 
 
-def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | None) -> np.ndarray:
+def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | None) -> Array:
     """A mask of the rows whose transaction was reported as fraud within the spec's label delay."""
     if labels is None or not spec.label_delay_us:
         return np.zeros(len(frame), dtype=bool)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from capstone_utils.arrays import Floats, Integers
+from capstone_utils.arrays import Array
 from capstone_utils.features.plan import KeyPlan
 
 KEPT, DUPLICATE, TOO_LATE = 0, 1, 2
 
 
-def window_values(
-    plan: KeyPlan, keys: np.ndarray, ids: np.ndarray, facts: np.ndarray, codes: np.ndarray, status: np.ndarray
-) -> np.ndarray:
+def window_values(plan: KeyPlan, keys: Array, ids: Array, facts: Array, codes: Array, status: Array) -> Array:
     """Each row's values in the order of `plan.slots`, shape (n, slots).
 
     They are NaN for a duplicate or a row that is too late.

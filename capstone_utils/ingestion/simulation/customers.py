@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Booleans, Floats, Integers, Texts
+from capstone_utils.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.merchants import Merchants
 
@@ -53,7 +53,7 @@ def make_customers(count: int, merchants: Merchants, rate: float, generator: np.
     )
 
 
-def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Generator) -> np.ndarray:
+def _favourites(home: Array, merchants: Merchants, generator: np.random.Generator) -> Array:
     """Each customer's favourites, by popularity times personal taste, in reach of home."""
     favourites = np.empty((len(home), FAVOURITES), dtype=np.int64)
     for city in range(len(PLACES)):
@@ -75,7 +75,7 @@ def stranger_code(cases: Integers, desktop: Booleans, count: int) -> Integers:
     return STRANGER * count + 2 * cases + desktop
 
 
-def device_names(codes: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+def device_names(codes: Array, count: int, generator: np.random.Generator) -> Array:
     """Names such as "mobile-3f2a" for distinct device numbers; the digits are random and reveal nothing."""
     digits = 4
     while 16**digits <= codes.max(initial=0):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.places import PLACES, distance_km
 from capstone_utils.ingestion.simulation.customers import Customers
@@ -60,7 +61,7 @@ class Life:
         """The positions in `trip` and `gift` that hold for these moments."""
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
-    def whereabouts(self, customers: Customers, customer: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
+    def whereabouts(self, customers: Customers, customer: Array, second: Array) -> tuple[Array, ...]:
         """Each customer's city at each moment, with masks of journeys and travel.
 
         The first mask is of those away on a journey, the second of those on the way.
@@ -94,7 +95,7 @@ def make_life(customers: Customers, days: int, rates: HardNegativeRates, generat
     )
 
 
-def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> np.ndarray:
+def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> Array:
     """The second at which each block's spell begins, to end inside; NEVER in most."""
     happens = generator.random(count * blocks) < rate * BLOCK_DAYS / 30
     block = np.tile(np.arange(blocks), count)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from capstone_utils.arrays import Booleans, Floats, Integers
+from capstone_utils.arrays import Array, Booleans, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import (
     CARD,
@@ -45,15 +45,15 @@ SPENDING_WEEK = np.array([0.95, 0.95, 0.97, 1.0, 1.12, 1.0, 1.0])  # Monday to S
 class Moments:
     """Purchases before each has a merchant, a device and an amount, as columns of equal length."""
 
-    customer: np.ndarray  # position among the customers
-    second: np.ndarray  # since the stream's start, float
-    small: np.ndarray  # number of the run of small payments, -1 outside of one
-    family: np.ndarray  # whether the card's other holder pays
+    customer: Array  # position among the customers
+    second: Array  # since the stream's start, float
+    small: Array  # number of the run of small payments, -1 outside of one
+    family: Array  # whether the card's other holder pays
 
     def __len__(self) -> int:
         return len(self.customer)
 
-    def where(self, chosen: np.ndarray) -> Moments:
+    def where(self, chosen: Array) -> Moments:
         """The purchases that a mask chooses."""
         return Moments(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
@@ -101,7 +101,7 @@ def purchases(
 
 def _moments(
     customers: Customers, life: Life, days: int, weekday: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """The customer and the second of each purchase, companions not yet included."""
     day = np.arange(days)
     weekend = (weekday + day) % 7 >= 5
@@ -119,7 +119,7 @@ def _moments(
 
 
 def _companions(
-    life: Life, rates: HardNegativeRates, customer: np.ndarray, second: np.ndarray, generator: np.random.Generator
+    life: Life, rates: HardNegativeRates, customer: Array, second: Array, generator: np.random.Generator
 ) -> Moments:
     """Purchases with those that follow soon: in a spree, in a run of small ones, or by the card's other holder."""
     n = len(customer)
@@ -153,13 +153,13 @@ def _merchants(
     customers: Customers,
     merchants: Merchants,
     moments: Moments,
-    city: np.ndarray,
-    gift: np.ndarray,
+    city: Integers,
+    gift: Booleans,
     generator: np.random.Generator,
 ) -> Integers:
     weights = np.cumsum(np.arange(1, FAVOURITES + 1) ** -ZIPF_EXPONENT)
     rank = np.searchsorted(weights / weights[-1], generator.random(len(moments)), side="right")
-    merchant = customers.favourites[moments.customer, np.minimum(rank, FAVOURITES - 1)]
+    merchant: Integers = customers.favourites[moments.customer, np.minimum(rank, FAVOURITES - 1)]
     explore = generator.random(len(moments)) < np.where(gift, GIFT_EXPLORATION, EXPLORATION)
     place = merchants.city[merchant]
     out_of_reach = (place != city) & (place != ONLINE) & (place != EVERYWHERE) | (moments.family & (place == ONLINE))
@@ -184,7 +184,7 @@ def explore_merchants(
     return merchant
 
 
-def draw(among: np.ndarray, merchants: Merchants, count: int, generator: np.random.Generator) -> np.ndarray:
+def draw(among: Array, merchants: Merchants, count: int, generator: np.random.Generator) -> Array:
     """`count` merchants of `among`, drawn by the square root of popularity.
 
     So explorers visit lesser places too.
@@ -199,9 +199,9 @@ def _devices(
     merchants: Merchants,
     life: Life,
     moments: Moments,
-    merchant: np.ndarray,
+    merchant: Array,
     generator: np.random.Generator,
-) -> np.ndarray:
+) -> Array:
     customer, small = moments.customer, moments.small
     chance = generator.random(len(moments))
     chance[small >= 0] = generator.random(small.max(initial=-1) + 1)[small[small >= 0]]  # one device a run

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Array
 from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.transaction import DAY_US
@@ -29,9 +30,9 @@ class LabelNoise:
 
 
 def draw_labels(
-    transaction_ids: np.ndarray,
-    event_times_us: np.ndarray,
-    fraud: np.ndarray,
+    transaction_ids: Array,
+    event_times_us: Array,
+    fraud: Array,
     noise: LabelNoise,
     generator: np.random.Generator,
 ) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from capstone_utils.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.transaction import DAY_SECONDS, SECOND_US
 
 SCENARIOS = ("legitimate", "card_testing", "account_takeover", "cloned_card", "compromised_merchant", "cash_out")
@@ -43,7 +44,7 @@ def until(rows: Rows, days: int) -> Rows:
     return rows.where((rows.second >= 0) & (rows.second < days * DAY_SECONDS))
 
 
-def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def to_cents(dollars: Array, generator: np.random.Generator) -> Array:
     """Whole cents of at least 50, with the usual endings of prices.
 
     They are drawn alike for every transaction.
@@ -55,7 +56,7 @@ def to_cents(dollars: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return np.maximum(cents, 50).astype(np.int64)
 
 
-def to_microseconds(second: np.ndarray, start_us: int, generator: np.random.Generator) -> np.ndarray:
+def to_microseconds(second: Array, start_us: int, generator: np.random.Generator) -> Array:
     """Event times in microseconds since 1970 UTC.
 
     The part below a second is drawn alike for every transaction.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Array, Integers
 from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import device_names, make_customers
@@ -171,9 +172,7 @@ def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.r
     return [until(block, config.days) for block in blocks]
 
 
-def _money_and_times(
-    blocks: list[Rows], start_us: int, stream: np.random.SeedSequence
-) -> tuple[np.ndarray, np.ndarray]:
+def _money_and_times(blocks: list[Rows], start_us: int, stream: np.random.SeedSequence) -> tuple[Array, Array]:
     """Cents and event times of the blocks, each from a random stream of its own.
 
     They are drawn alike for every block, one block after the other.
@@ -200,7 +199,7 @@ def _labels(
     return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
 
 
-def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
+def _categorical(codes: Array, names: Array) -> pd.Categorical:
     """A categorical with alphabetical categories, so that its codes reveal nothing."""
     order = np.argsort(names, kind="stable")
     place = np.empty(len(order), dtype=np.int32)

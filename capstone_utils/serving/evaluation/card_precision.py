@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Booleans, Floats, Integers
+from capstone_utils.arrays import Array, Booleans, Floats, Integers
 
 
 class CardPrecision(NamedTuple):
@@ -41,7 +41,7 @@ def card_precision(day: Integers, card: Integers, fraud: Booleans, scores: Float
     return CardPrecision(value, _daily_mean(cards, cards["fraud"].to_numpy(float), k))
 
 
-def _daily_mean(cards: pd.DataFrame, scores: np.ndarray, k: int) -> float:
+def _daily_mean(cards: pd.DataFrame, scores: Array, k: int) -> float:
     """The mean abused share of each day's first k cards by `scores`.
 
     Cards that are blocked are left out.

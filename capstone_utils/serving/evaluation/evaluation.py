@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array, Floats
 
 BINS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)  # of probability, for calibration
 
@@ -79,7 +79,7 @@ def evaluation_table(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
     return table.sort_values("average_precision")
 
 
-def calibration_table(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+def calibration_table(labels: Array, scores: Array) -> pd.DataFrame:
     """One row per bin of the score: payments, mean score and share of fraud.
 
     Mean score and share of fraud are equal where scores are probabilities.

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from capstone_utils.arrays import Booleans, Floats, Integers
+from capstone_utils.arrays import Array, Booleans, Floats, Integers
 
 DRAWS = 1000
 AP_DRAWS = 200  # average precision is sorted anew in each draw
 
 
-def f1_interval(test: pd.DataFrame, alerts: np.ndarray, seed: int = 0, share: float = 0.95) -> tuple[float, float]:
+def f1_interval(test: pd.DataFrame, alerts: Array, seed: int = 0, share: float = 0.95) -> tuple[float, float]:
     """The interval of F1 on test weeks like this one.
 
     F1 lies in it for `share` of such weeks, by a percentile bootstrap over users.

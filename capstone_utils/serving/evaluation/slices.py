@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Booleans
+from capstone_utils.arrays import Array
 
 THIRDS = ("low", "middle", "high")
 
 
-def recall_by_scenario(test: pd.DataFrame, alerts: np.ndarray, truth: pd.DataFrame) -> pd.DataFrame:
+def recall_by_scenario(test: pd.DataFrame, alerts: Array, truth: pd.DataFrame) -> pd.DataFrame:
     """Fraud, and the share of it that was caught, for each scenario.
 
     `truth` (transaction_id, scenario) is for evaluation only: no feature ever sees it.
@@ -31,7 +31,7 @@ def user_segments(history: pd.DataFrame) -> pd.DataFrame:
     return ranks.apply(lambda column: pd.cut(column, [0, 1 / 3, 2 / 3, 1], labels=THIRDS))
 
 
-def recall_by_segment(test: pd.DataFrame, alerts: np.ndarray, segments: pd.DataFrame) -> pd.DataFrame:
+def recall_by_segment(test: pd.DataFrame, alerts: Array, segments: pd.DataFrame) -> pd.DataFrame:
     """One row per segment: payments, fraud, recall, and honest payments stopped by mistake in 10,000.
 
     `segments` comes from `user_segments`; users that it does not know are left out.

@@ -14,6 +14,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from capstone_utils.arrays import Array, Floats
+
 STEPS = 48  # on each side, from one transaction up to half of them, each step by the same factor
 
 
@@ -60,7 +62,7 @@ class AnomalyDetector:
         return cls(tuple(functions), cuts, heights, kept["highest"])
 
 
-def fit_anomaly_detector(features: Sequence[str], rows: np.ndarray) -> AnomalyDetector:
+def fit_anomaly_detector(features: Sequence[str], rows: Array) -> AnomalyDetector:
     """The detector of these honest transactions, an array of shape (rows, features)."""
     steps = [_steps(column[~np.isnan(column)]) for column in np.asarray(rows, dtype=float).T]
     return AnomalyDetector(

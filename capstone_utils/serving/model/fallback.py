@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Array, Floats
 from capstone_utils.errors import CapstoneError
 from capstone_utils.serving.model.anomaly import AnomalyDetector
 
@@ -31,11 +32,12 @@ class Fallback:
     weight: float
     bound: float
 
-    def combined_score(self, rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    def combined_score(self, rows: Floats, margins: Floats) -> Floats:
         """Log-odds plus weighted anomaly, shape (rows,), for features (rows, features) and the model's log-odds."""
-        return np.clip(margins.astype(float), -MAX_LOG_ODDS, MAX_LOG_ODDS) + self.weight * self.anomaly.score(rows)
+        log_odds: Floats = np.clip(margins.astype(float), -MAX_LOG_ODDS, MAX_LOG_ODDS)
+        return log_odds + self.weight * self.anomaly.score(rows)
 
-    def decide(self, rows: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    def decide(self, rows: Array, margins: Array) -> Array:
         """A mask of the fraudulent rows, whatever the model's threshold says."""
         return self.combined_score(rows, margins) >= self.bound
 

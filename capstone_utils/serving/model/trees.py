@@ -16,6 +16,7 @@ import numba
 import numpy as np
 import xgboost as xgb
 
+from capstone_utils.arrays import Array, Floats
 from capstone_utils.errors import CapstoneError
 
 BLOCK = 64  # rows that go through a tree together: it stays in the cache, and none waits for another
@@ -44,7 +45,7 @@ class XGBoostMargins:
         if margins.shape != (len(rows),) or not np.allclose(predictions, probabilities(margins), atol=1e-6):
             raise NoLogOdds("its predictions are not the logistic function of its margins; train it as binary:logistic")
 
-    def margins(self, rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
+    def margins(self, rows: Sequence[Sequence[float]] | Array) -> Array:
         """Log-odds of fraud, float32, shape (rows,), for an array of shape (rows, features); NaN is missing."""
         table = np.ascontiguousarray(rows, dtype=float)
         return np.asarray(self._booster.inplace_predict(table, predict_type="margin"))
@@ -71,7 +72,8 @@ class Trees:
     def margins(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
         """Log-odds of fraud, float32, shape (rows,), for an array of shape (rows, features); NaN is missing."""
         table = np.ascontiguousarray(rows, dtype=float)
-        return np.asarray(_margins(table, *self._nodes, self._base))
+        arguments: tuple[Any, ...] = (table, *self._nodes, self._base)
+        return np.asarray(_margins(*arguments))
 
     def edges(self, count: int, seed: int = 0) -> Floats:
         """Rows of values at, just below and just above the splits of each feature, and missing ones."""
@@ -95,7 +97,7 @@ class Trees:
             )
 
 
-def probabilities(margins: np.ndarray) -> list[float]:
+def probabilities(margins: Array) -> list[float]:
     """The probability of fraud for each margin, equal alone and in a batch.
 
     They are computed number by number, so that a batch changes no bit.
@@ -113,7 +115,7 @@ def _base_margin(share: float) -> np.float32:
     return np.float32(booster.inplace_predict(np.zeros((1, 1)), predict_type="margin")[0])
 
 
-def _flatten(trees: Sequence[dict[str, Any]], features: int) -> tuple[np.ndarray, ...]:
+def _flatten(trees: Sequence[dict[str, Any]], features: int) -> tuple[Array, ...]:
     """Roots, depths, and for each node: feature, cut, left child, a flag that missing goes left, value.
 
     The right child follows the left one. A leaf is its own left child, and everything goes left there. So every row
@@ -155,7 +157,7 @@ def _flatten(trees: Sequence[dict[str, Any]], features: int) -> tuple[np.ndarray
     )
 
 
-def _depth(left: np.ndarray, right: np.ndarray) -> int:
+def _depth(left: Array, right: Array) -> int:
     """The steps from the root to the deepest leaf.
 
     Children stand behind their parents.

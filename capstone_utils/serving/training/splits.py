@@ -12,6 +12,7 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
+from capstone_utils.arrays import Array
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.transaction import DAY_SECONDS
@@ -62,7 +63,7 @@ class Split:
 
 def first_days(
     warm_up_days: int = WARM_UP_DAYS, train_days: int = TRAIN_DAYS, validation_days: int = VALIDATION_DAYS
-) -> np.ndarray:
+) -> Array:
     """The days of the stream, from 0, on which training, validation and test begin. Shape (3,)."""
     return np.cumsum([warm_up_days, train_days + LABEL_DELAY_DAYS, validation_days + LABEL_DELAY_DAYS])
 

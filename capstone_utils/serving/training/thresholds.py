@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from capstone_utils.arrays import Floats
+from capstone_utils.arrays import Array, Floats
 
-def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
+
+def best_threshold(labels: Array, scores: Array) -> float:
     """The score at which F1 is highest; alert when score >= threshold.
 
     Use labels of the validation weeks, never of the test weeks.

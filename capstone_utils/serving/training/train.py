@@ -64,9 +64,7 @@ def predict(booster: xgb.Booster, frame: pd.DataFrame) -> Floats:
     return booster.inplace_predict(frame.reindex(columns=booster.feature_names).to_numpy(float))
 
 
-def booster_scores(
-    booster: xgb.Booster, split: Split, seen: Sequence[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def booster_scores(booster: xgb.Booster, split: Split, seen: Sequence[str] | None = None) -> tuple[Floats, Floats]:
     """Scores of a trained booster for validation and test.
 
     With `seen`, all other features count as missing.

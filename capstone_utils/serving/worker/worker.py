@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from capstone_utils.arrays import Floats
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.streaming.dead_letters import dead_letter_headers
 from capstone_utils.serving.model.classifier import Classifier, Verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.transaction import DAY_SECONDS
 
 
@@ -12,7 +13,7 @@ def case_count(rate: float, customers: int, days: float) -> int:
     return round(rate * customers * days / 1000)
 
 
-def expand(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expand(sizes: Array) -> tuple[Array, Array]:
     """Each payment's case, and its place in that case."""
     case = np.repeat(np.arange(len(sizes)), sizes)
     return case, np.arange(len(case)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -25,9 +26,7 @@ def since_first(case: Integers, place: Integers, gap: Floats) -> Floats:
     return seconds
 
 
-def spaced(
-    case: np.ndarray, place: np.ndarray, sizes: np.ndarray, duration: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+def spaced(case: Array, place: Array, sizes: Array, duration: Array, generator: np.random.Generator) -> Array:
     """Seconds since the case's first payment: even, with jitter between first and last.
 
     The last one comes after `duration` seconds.
@@ -45,9 +44,7 @@ def time_of_day(count: int, night: float, generator: np.random.Generator) -> Flo
     return hour * 3600.0
 
 
-def begin_times(
-    count: int, days: float, longest_seconds: float, night: float, generator: np.random.Generator
-) -> np.ndarray:
+def begin_times(count: int, days: float, longest_seconds: float, night: float, generator: np.random.Generator) -> Array:
     """The second at which each case begins, early enough to end inside the stream.
 
     The cases are spread evenly enough that each week has its share.

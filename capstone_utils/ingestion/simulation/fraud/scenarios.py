@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.arrays import Array
 from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.simulation.customers import CARD, DESKTOP, MOBILE, NEXT_MOBILE, device_code, stranger_code
 from capstone_utils.ingestion.simulation.fraud.cases import (
@@ -87,7 +88,7 @@ def card_testing(world: World, rate: float, blend: Blend, generator: np.random.G
     )
 
 
-def card_testing_dollars(count: int, generator: np.random.Generator) -> np.ndarray:
+def card_testing_dollars(count: int, generator: np.random.Generator) -> Array:
     """The amounts of `count` payments that only try whether a card works. Shape (count,)."""
     return np.clip(generator.lognormal(np.log(TESTING_DOLLARS), TESTING_SPREAD, count), *TESTING_LIMITS)
 
@@ -186,7 +187,7 @@ def cash_out(world: World, rate: float, drift_day: int, blend: Blend, generator:
     )
 
 
-def _scenario_columns(scenario: str, count: int) -> dict[str, np.ndarray]:
+def _scenario_columns(scenario: str, count: int) -> dict[str, Array]:
     return {
         "scenario": np.full(count, SCENARIOS.index(scenario), dtype=np.int64),
         "hard_negative": np.zeros(count, dtype=np.int64),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from capstone_utils.arrays import Booleans, Floats, Integers
+from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.hard_negatives import CITIES, Life
 from capstone_utils.ingestion.simulation.merchants import ONLINE, SMALL_PAYMENTS, Merchants
@@ -49,7 +49,7 @@ class World:
     merchants: Merchants
     life: Life
     honest: Rows
-    usual: np.ndarray  # mean amount of each customer's own payments, dollars
+    usual: Array  # mean amount of each customer's own payments, dollars
     days: int
 
 
@@ -72,29 +72,27 @@ def own_payments(
     return drawn[np.argsort(second[drawn], kind="stable")].reshape(-1, CANDIDATES)[:, 0]
 
 
-def stolen_dollars(
-    world: World, victim: np.ndarray, factor: float, blend: Blend, generator: np.random.Generator
-) -> np.ndarray:
+def stolen_dollars(world: World, victim: Array, factor: float, blend: Blend, generator: np.random.Generator) -> Array:
     """Stolen amounts in dollars: the victim's usual amount times about `factor`."""
     spread = generator.lognormal(0.0, AMOUNT_SPREAD, len(victim))
     dollars: Floats = world.usual[victim] * factor**blend.amount_exponent * spread
     return dollars
 
 
-def seen_city(world: World, victim: np.ndarray, blend: Blend, generator: np.random.Generator) -> np.ndarray:
+def seen_city(world: World, victim: Array, blend: Blend, generator: np.random.Generator) -> Array:
     """The city that a theft over the internet seems to come from: the victim's own or any."""
     near = generator.random(len(victim)) < blend.at_home
     return np.where(near, world.customers.home[victim], generator.integers(0, len(CITIES), len(victim)))
 
 
-def far_city(far: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def far_city(far: Array, generator: np.random.Generator) -> Array:
     """A random city from each row of `far`, shape (thefts, cities)."""
     total = far.cumsum(axis=1)
     city: Integers = (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
     return city
 
 
-def tours(among: np.ndarray, world: World, count: int, generator: np.random.Generator) -> np.ndarray:
+def tours(among: Array, world: World, count: int, generator: np.random.Generator) -> Array:
     """An order of merchants to visit for each of `count` thieves, none twice, shape (count, len(among))."""
     taste = 0.5 * np.log(world.merchants.popularity[among]) + generator.gumbel(size=(count, len(among)))
     return among[np.argsort(-taste, axis=1, kind="stable")]

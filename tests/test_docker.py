@@ -39,6 +39,7 @@ def mounts(service: str) -> dict[str, Path]:
             source, target = volume.split(":")[:2]
         else:
             source, target = volume["source"], volume["target"]
+        source = source.removeprefix("${CAPSTONE_WORK_DIR:-").removesuffix("}")
         if source.startswith("."):
             found[target] = (DOCKER / source).resolve()
     return found
@@ -65,6 +66,18 @@ def test_images_are_pinned(service):
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_container_says_whether_it_is_healthy(service):
     assert SERVICES[service]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_a_user_of_one_door_need_not_start_the_other():
+    profiles = {name: service.get("profiles") for name, service in SERVICES.items()}
+    assert profiles == {
+        "kafka": ["stream"],
+        "worker": ["stream"],
+        "service": ["http"],
+        "prometheus": None,
+        "grafana": None,
+    }
+    assert "service" not in SERVICES["worker"]["depends_on"]
 
 
 def test_grafana_has_no_password_but_the_one_that_is_given():

@@ -11,9 +11,9 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import replaced
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 from capstone_utils.transaction import DAY_US
 
 RISK_DAYS = 14

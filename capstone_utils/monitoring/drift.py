@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
-from capstone_utils.arrays import Floats
+from capstone_utils.ingestion.arrays import Floats
 
 BINS = 10
 # Below 500 rows chance alone moves the index: with n and m rows in b bins it is about (b - 1) * (1/n + 1/m) when

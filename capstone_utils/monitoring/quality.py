@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Booleans
+from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, labels_known_by
 from capstone_utils.ingestion.simulation.simulator import Simulation
 from capstone_utils.transaction import DAY_US

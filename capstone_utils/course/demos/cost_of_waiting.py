@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Floats, Integers
+from capstone_utils.ingestion.arrays import Floats, Integers
 from capstone_utils.ingestion.simulation.simulator import Simulation
 
 MINUTE_US = 60_000_000

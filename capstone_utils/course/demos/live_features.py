@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Array
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array, Floats
+from capstone_utils.ingestion.arrays import Array, Floats
 
 WINDOW_US = 300_000_000
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from capstone_utils.arrays import Array
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.transaction import Transaction
 
 CALLERS = 12

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capstone_utils.arrays import Array
 from capstone_utils.course.figures.style import BLUE, GREEN, MUTED, RED
+from capstone_utils.ingestion.arrays import Array
 
 
 def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, width_seconds: float) -> Figure:

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from capstone_utils.arrays import Floats
 from capstone_utils.course.figures.style import BLUE, GREEN, INK, RED
+from capstone_utils.ingestion.arrays import Floats
 
 
 def draw_live(

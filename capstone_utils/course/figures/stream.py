@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 
-from capstone_utils.arrays import Array
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
+from capstone_utils.ingestion.arrays import Array
 
 
 def draw_unseen(minutes: Mapping[str, Array], losses: Mapping[str, float]) -> Figure:

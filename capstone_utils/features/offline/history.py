@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.features.offline.windows import DUPLICATE, TOO_LATE
 from capstone_utils.features.spec import HISTORY
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 
 
 def history_values(

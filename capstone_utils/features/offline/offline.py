@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.offline.history import history_values
 from capstone_utils.features.offline.windows import DUPLICATE, KEPT, window_values
 from capstone_utils.features.plan import key_plan, other_keys
 from capstone_utils.features.spec import SPEC, FeatureSpec, State
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.ingestion.places import distance_km
 
 

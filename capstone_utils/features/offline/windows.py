@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from capstone_utils.arrays import Array
 from capstone_utils.features.plan import KeyPlan
+from capstone_utils.ingestion.arrays import Array
 
 KEPT, DUPLICATE, TOO_LATE = 0, 1, 2
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Array, Floats, Integers
 from capstone_utils.errors import InvalidValue
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 from capstone_utils.ingestion.places import PLACES, distance_km
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.transaction import DAY_SECONDS

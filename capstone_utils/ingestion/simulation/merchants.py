@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Floats, Integers, Texts
+from capstone_utils.ingestion.arrays import Floats, Integers, Texts
 from capstone_utils.ingestion.places import PLACES
 
 ONLINE, EVERYWHERE = -1, -2  # in `city`: sells over the internet; has a branch in each city

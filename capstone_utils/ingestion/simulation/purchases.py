@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from capstone_utils.arrays import Array, Booleans, Integers
+from capstone_utils.ingestion.arrays import Array, Booleans, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import (
     CARD,

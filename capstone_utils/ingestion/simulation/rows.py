@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from capstone_utils.arrays import Array, Booleans, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.transaction import DAY_SECONDS, SECOND_US
 
 SCENARIOS = ("legitimate", "card_testing", "account_takeover", "cloned_card", "compromised_merchant", "cash_out")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array, Integers
 from capstone_utils.errors import InvalidValue
+from capstone_utils.ingestion.arrays import Array, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import device_names, make_customers
 from capstone_utils.ingestion.simulation.fraud.scenarios import (

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from capstone_utils.arrays import Floats
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.monitoring.prometheus.client import Series
 
 INK, MUTED, GRID, BORDER, CANVAS = "#24292e", "#6e7781", "#eceef0", "#d8dce0", "#f4f5f5"

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from capstone_utils.arrays import Floats
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.training.splits import Split
 from capstone_utils.serving.training.thresholds import best_threshold
 from capstone_utils.serving.training.train import EARLY_STOPPING_ROUNDS, ROUNDS

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array, Booleans, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 
 
 class CardPrecision(NamedTuple):

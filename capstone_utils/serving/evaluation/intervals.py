@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from capstone_utils.arrays import Array, Booleans, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 
 DRAWS = 1000
 AP_DRAWS = 200  # average precision is sorted anew in each draw

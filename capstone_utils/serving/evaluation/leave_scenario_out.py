@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capstone_utils.arrays import Booleans
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.ingestion.simulation.simulator import Simulation
 from capstone_utils.serving.evaluation.slices import recall_by_scenario
 from capstone_utils.serving.model.classifier import Classifier

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array
+from capstone_utils.ingestion.arrays import Array
 
 THIRDS = ("low", "middle", "high")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from capstone_utils.arrays import Array, Floats
+from capstone_utils.ingestion.arrays import Array, Floats
 
 STEPS = 48  # on each side, from one transaction up to half of them, each step by the same factor
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from capstone_utils.arrays import Floats
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.reasons import Reason, anomaly_reasons, reasons
 from capstone_utils.serving.model.store import InvalidModel, Models

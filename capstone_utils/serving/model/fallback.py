@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Array, Floats
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.arrays import Array, Floats
 from capstone_utils.serving.model.anomaly import AnomalyDetector
 
 MAX_LOG_ODDS = 14.0  # a model that is surer than about one in a million is not believed

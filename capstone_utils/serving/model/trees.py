@@ -16,8 +16,8 @@ import numba
 import numpy as np
 import xgboost as xgb
 
-from capstone_utils.arrays import Array, Floats
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.arrays import Array, Floats
 
 BLOCK = 64  # rows that go through a tree together: it stays in the cache, and none waits for another
 CHECKED_ROWS = 1000

@@ -12,8 +12,8 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
-from capstone_utils.arrays import Array
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.transaction import DAY_SECONDS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from capstone_utils.arrays import Array, Floats
+from capstone_utils.ingestion.arrays import Array, Floats
 
 
 def best_threshold(labels: Array, scores: Array) -> float:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xgboost as xgb
 
-from capstone_utils.arrays import Floats
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.training.fit_fallback import fit_fallback

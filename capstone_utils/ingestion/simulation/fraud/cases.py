@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capstone_utils.arrays import Array, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 from capstone_utils.transaction import DAY_SECONDS
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capstone_utils.arrays import Array
 from capstone_utils.errors import InvalidValue
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.simulation.customers import CARD, DESKTOP, MOBILE, NEXT_MOBILE, device_code, stranger_code
 from capstone_utils.ingestion.simulation.fraud.cases import (
     begin_times,

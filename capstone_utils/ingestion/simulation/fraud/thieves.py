@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from capstone_utils.arrays import Array, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.hard_negatives import CITIES, Life
 from capstone_utils.ingestion.simulation.merchants import ONLINE, SMALL_PAYMENTS, Merchants

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from capstone_utils.settings import InvalidSetting, Settings, variable
+from capstone_utils.settings import ROOT, InvalidSetting, Settings, variable
 
 OTHER = {"int": 7, "str": "other", "Path": Path("/elsewhere")}  # a value that is no setting's default, by type
 
@@ -57,3 +57,8 @@ def test_a_port_that_is_none_is_named_with_its_value(text):
 def test_an_empty_topic_or_folder_is_refused(name):
     with pytest.raises(InvalidSetting, match=f"{name} is empty"):
         Settings.from_environment({name: ""})
+
+
+def test_the_page_of_operations_names_every_setting():
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert [variable(setting.name) for setting in fields(Settings) if f"`{variable(setting.name)}`" not in page] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -90,3 +92,45 @@ def test_a_door_needs_nothing_of_the_course(door, extras):
     code = BLOCKED.format(blocked=sorted(blocked), module=DOORS[door])
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The package as pip leaves it: in a folder without the repository; a function runs it from another folder."""
+    site, elsewhere = tmp_path / "site-packages", tmp_path / "elsewhere"
+    shutil.copytree(PACKAGE, site / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    elsewhere.mkdir()
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("CAPSTONE_")}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        environment = kept | {"PYTHONPATH": str(site), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+        return subprocess.run(
+            [sys.executable, *command], cwd=elsewhere, env=environment, capture_output=True, text=True
+        )
+
+    return run
+
+
+def test_installed_it_finds_its_files_and_writes_where_it_was_started(installed):
+    code = (
+        "from capstone_utils.monitoring.dashboards.render import DASHBOARD\n"
+        "from capstone_utils.monitoring.prometheus.rules import ALERTS, CONFIG\n"
+        "from capstone_utils.settings import Settings\n"
+        "print(DASHBOARD.exists(), ALERTS.exists(), CONFIG.exists(), Settings().work_dir, Settings().cache_dir)"
+    )
+    *there, work_dir, cache_dir = installed("-c", code).stdout.split()
+    assert there == ["True"] * 3
+    assert [Path(each).parts[-3:] for each in (work_dir, cache_dir)] == [
+        ("elsewhere", "build", "course"),
+        ("elsewhere", "build", "cache"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "sentence"),
+    [("run", 2, "run works on the repository's files: clone it"), ("serve", 1, "there is no model in")],
+)
+def test_installed_it_makes_no_environment_of_its_own(installed, command, status, sentence):
+    result = installed("-m", "capstone_utils", command)
+    assert result.returncode == status, result.stderr
+    assert sentence in result.stderr

@@ -17,7 +17,7 @@ from capstone_utils.serving.model.store import MANIFEST, InvalidModel, read_mani
 from capstone_utils.serving.service.server import start_service
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
-from tests.serving.conftest import BRIEF
+from tests.serving.examples import BRIEF
 
 DOOR = "http"
 

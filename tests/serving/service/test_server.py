@@ -31,7 +31,7 @@ from capstone_utils.serving.service.state.parity_watch import ParityWatch
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
-from tests.serving.conftest import BRIEF
+from tests.serving.examples import BRIEF
 
 PAYMENT = {"amount": 19.99, "location": "NY", "merchant": "Amazon", "device": "mobile"}
 
@@ -164,11 +164,13 @@ def test_the_docs_show_both_bodies_with_an_example(client):
 
 
 def test_no_answer_waits_for_a_delayed_acknowledgement(client):
-    client.post("/predict/", json=BRIEF)
-    began = time.perf_counter()
-    for _ in range(20):
+    def seconds():
+        began = time.perf_counter()
         client.post("/predict/", json=BRIEF)
-    assert time.perf_counter() - began < 20 * 0.03  # Nagle's algorithm would add 40 ms to each
+        return time.perf_counter() - began
+
+    seconds()
+    assert min(seconds() for _ in range(20)) < 0.03, "Nagle's algorithm adds 40 ms to each, a busy machine only to some"
 
 
 json_values = st.recursive(

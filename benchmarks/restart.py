@@ -140,6 +140,8 @@ def main() -> None:
         state = Path(name)
         command = [sys.executable, __file__, "--journal", name, "--count", str(options.count)]
         child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if child.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"the process that journals ended with {child.returncode}")
         written = json.loads(child.stdout.splitlines()[-1])
         left = used(state / "journal")
         seconds = [restart(settings, state) for _ in range(options.rounds)]

@@ -23,7 +23,7 @@ from capstone_utils.settings import ROOT
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 RETRY_SECONDS = 30.0  # after a snapshot that could not be made
-NICENESS = 10  # of the child: responses come first
+NICENESS = 5  # of the child: responses come first
 WRITTEN, FAILED = "written", "failed"
 
 

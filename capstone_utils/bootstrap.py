@@ -92,7 +92,7 @@ def _install_missing(environment: Path, wanted: dict[str, list[str]]) -> None:
 
 
 def _has_pip(python: Path) -> bool:
-    """Whether this interpreter runs, is of our version and has pip: a `.venv` that someone made by hand will do."""
+    """True when this interpreter runs, is of our version and has pip: a `.venv` that someone made by hand will do."""
     question = f"import sys, pip; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
     return python.exists() and subprocess.run([python, "-c", question], capture_output=True).returncode == 0
 

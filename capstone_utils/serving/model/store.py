@@ -31,7 +31,7 @@ class InvalidModel(CapstoneError):
 
 @dataclass(frozen=True)
 class Models:
-    """What a service needs: `score` for raw payments (the full set), `predict` for the brief's five features.
+    """The models of a version: `score` for raw transactions (the full set), `predict` for the brief's five features.
 
     `fallback` decides on raw payments where `score` cannot be trusted to; without it, `score` always decides.
     """

@@ -42,7 +42,7 @@ class Audit:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was lost, nothing came twice, and all is equal."""
+        """True when nothing was lost, nothing came twice, and all is equal."""
         return not (self.lost or self.twice or self.unequal or self.foreign) and self.unreadable == self.dead_letters
 
     def __str__(self) -> str:

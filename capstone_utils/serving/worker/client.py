@@ -47,9 +47,9 @@ class Output(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where reading of a partition goes on, and where its log begins: what lay between was deleted before it was read.
+    """The offset at which reading of a partition goes on, and the offset at which its log begins.
 
-    `gone` counts those records: above 0 when retention has overtaken the group.
+    `gone` counts the records that were deleted before they were read: above 0 when retention has overtaken the group.
     """
 
     offset: int
@@ -98,7 +98,7 @@ class Client(Protocol):
 
 
 def locate(topic: str, partition: int, committed: int | None, begin: int, end: int) -> Position:
-    """Where to go on: after the last commit, or where the log begins when there is none or the log begins later.
+    """The position after the last commit, or at the log's beginning when there is none or the log begins later.
 
     Raises:
         Fenced: when the commit lies beyond the log's end: it is another log than the one that was read.

@@ -89,10 +89,7 @@ def describe_topic(bootstrap_servers: str, name: str) -> list[PartitionState]:
         TopicError, NoBroker: when there is no such topic, no broker.
     """
     with open_admin(bootstrap_servers) as admin:
-        leaders = {
-            TopicPartition(name, partition["partition_index"]): partition["leader_id"]
-            for partition in _describe(admin, bootstrap_servers, name)["partitions"]
-        }
+        leaders = _leaders(admin, bootstrap_servers, name)
         begin = admin.list_partition_offsets(dict.fromkeys(leaders, OffsetSpec.EARLIEST))
         end = admin.list_partition_offsets(dict.fromkeys(leaders, OffsetSpec.LATEST))
     return [PartitionState(tp.partition, leaders[tp], begin[tp].offset, end[tp].offset) for tp in sorted(leaders)]
@@ -111,6 +108,24 @@ def topic_id(bootstrap_servers: str, name: str) -> str:
 def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
     """The offset that comes next in each partition; their sum is how many messages the topic ever took."""
     return {state.partition: state.end_offset for state in describe_topic(bootstrap_servers, name)}
+
+
+def _leaders(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict[TopicPartition, int]:
+    """The leading broker of each partition; a broker that has just started has leaders a moment later.
+
+    Raises:
+        TopicError: when there is no such topic, or a partition still has no leader at the deadline.
+    """
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        partitions = _describe(admin, bootstrap_servers, name)["partitions"]
+        leaders = {TopicPartition(name, each["partition_index"]): each["leader_id"] for each in partitions}
+        leaderless = [partition.partition for partition, leader in leaders.items() if leader < 0]
+        if not leaderless:
+            return leaders
+        if time.monotonic() > deadline:
+            raise TopicError(f"partitions {leaderless} of {name} had no leader after {DEADLINE_SECONDS:.0f} s")
+        time.sleep(0.05)
 
 
 def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict[str, Any]:

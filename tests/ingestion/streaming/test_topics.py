@@ -5,6 +5,7 @@ import socket
 import pytest
 from kafka import KafkaProducer
 
+from capstone_utils.ingestion.streaming import topics
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.reader import consume
 from capstone_utils.ingestion.streaming.topics import (
@@ -77,3 +78,18 @@ def test_without_a_broker_the_error_says_where_and_what_starts_one():
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(NoBroker, match=f"no Kafka broker answers at {address} .* or start_broker starts one"):
             describe_topic(address, "transactions")
+
+
+def test_a_topic_whose_leader_is_being_chosen_is_asked_again(broker, topic, monkeypatch):
+    describe, asked = topics._describe, []
+
+    def without_leaders_at_first(*arguments):
+        answer = describe(*arguments)
+        asked.append(answer)
+        if len(asked) < 3:
+            return {"partitions": [each | {"leader_id": -1} for each in answer["partitions"]]}
+        return answer
+
+    monkeypatch.setattr(topics, "_describe", without_leaders_at_first)
+    assert [state.leader for state in describe_topic(broker.bootstrap_servers, topic)] == [1] * 4
+    assert len(asked) == 3

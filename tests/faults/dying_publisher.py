@@ -23,7 +23,7 @@ from capstone_utils.serving.model import store
 from capstone_utils.serving.model.registry import LOCK, ModelRegistry
 
 WORKING = {"publish", "promote", "rollback", "_alone", "_point", "_prune", "_flush", "write_models"}  # others only read
-KEPT = registry_module.KEPT = 1  # fewer to look through
+KEPT = 1  # fewer to look through
 
 
 def die_before(line: int) -> Callable:
@@ -117,6 +117,7 @@ outcomes: Counter[bool] = Counter()
 
 def main() -> None:
     """Kill everywhere in each kind of work."""
+    registry_module.KEPT = KEPT
     publisher = Publisher(Path(sys.argv[1]))
     registry = publisher.registry
 

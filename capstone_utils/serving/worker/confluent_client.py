@@ -200,7 +200,9 @@ class ConfluentClient:
     def close(self) -> None:
         if self._open:
             self._abort(CLOSE_SECONDS)
-        self.consumer.close()
+        # Not `consumer.close()`, which waits for ever on `_assigned` when partitions were shared out meanwhile
+        # (librdkafka's issue 4884). A member with a name of its own does not tell the group that it leaves anyway.
+        del self.consumer
 
 
 def _record(message: Message) -> ConfluentRecord:

@@ -26,6 +26,7 @@ BATCH_RECORDS = 5_000
 CHUNK_RECORDS = 1_000  # of a batch: classified, without Python's lock, while the next one's features are made
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 1.0  # after a batch was lost
+CLASSIFYING = "classifying"  # the name of the thread
 
 
 class _Chunk(NamedTuple):
@@ -76,7 +77,7 @@ class Worker:
         Raises:
             Fenced: when another worker has taken this one's place.
         """
-        with ThreadPoolExecutor(1) as self._classifying:
+        with ThreadPoolExecutor(1, CLASSIFYING) as self._classifying:
             while not stopping():
                 try:
                     records, moved = client.poll(POLL_SECONDS, BATCH_RECORDS)

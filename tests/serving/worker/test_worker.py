@@ -11,7 +11,7 @@ from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.worker.client import Lost, Polled, Position
 from capstone_utils.serving.worker.metrics import STAGES, WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
-from capstone_utils.serving.worker.worker import CHUNK_RECORDS, Worker
+from capstone_utils.serving.worker.worker import CHUNK_RECORDS, CLASSIFYING, Worker
 from capstone_utils.settings import Settings
 
 STREAM = {"door": "stream"}
@@ -92,9 +92,8 @@ def test_a_transaction_takes_from_when_its_record_was_stamped_to_when_its_score_
 
 
 def test_the_classifying_thread_ends_with_the_run(client, models, tmp_path):
-    threads = threading.active_count()
     work(client, models, tmp_path)
-    assert threading.active_count() == threads
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(CLASSIFYING)]
 
 
 def test_the_lag_of_a_partition_that_was_lost_is_said_no_more():

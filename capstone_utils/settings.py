@@ -46,6 +46,8 @@ class Settings:
     metrics_port: int = _port(8001)
     worker_metrics_port: int = _port(8002)
     prometheus_port: int = _port(9090)
+    alertmanager_port: int = _port(9093)
+    pager_port: int = _port(9095)
     transactions_topic: str = "transactions"
     dead_letter_topic: str = "transactions.dead-letter"
     scores_topic: str = "scores"

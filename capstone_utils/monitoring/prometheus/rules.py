@@ -40,7 +40,11 @@ def faster(rules: Path, factor: float, target: Path) -> Path:
 
 
 def scrape_configuration(
-    targets: Mapping[str, str], rules: Path, scrape_interval: str | None = None, config: Path = CONFIG
+    targets: Mapping[str, str],
+    rules: Path,
+    scrape_interval: str | None = None,
+    alertmanager: str = "",
+    config: Path = CONFIG,
 ) -> dict[str, Any]:
     """Docker's configuration with the address of each job in `targets` in place of the one inside Docker.
 
@@ -48,6 +52,7 @@ def scrape_configuration(
         targets: "host:port" by job name, for example {"fastapi_metrics": "127.0.0.1:8001"}; other jobs are left out.
         rules: the rule file to load.
         scrape_interval: how often to scrape and to evaluate the rules; None leaves what the file says.
+        alertmanager: "host:port" of the Alertmanager that alerts go to; empty for none.
         config: the configuration to start from.
 
     Raises:
@@ -60,6 +65,9 @@ def scrape_configuration(
     if scrape_interval is not None:
         content["global"].update(scrape_interval=scrape_interval, evaluation_interval=scrape_interval)
     _check_windows(rules, content["global"]["scrape_interval"])
+    del content["alerting"]
+    if alertmanager:
+        content["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
     content["rule_files"] = [str(rules.resolve())]
     content["scrape_configs"] = [
         {**jobs[name], "static_configs": [{"targets": [address]}]} for name, address in targets.items()

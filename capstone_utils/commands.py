@@ -13,6 +13,7 @@ from capstone_utils.course.authoring.checks import run_checks
 from capstone_utils.course.authoring.refresh import refresh_notebooks
 from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
 from capstone_utils.course.authoring.runner import run_course
+from capstone_utils.course.work_directory import InUse, join
 from capstone_utils.ingestion.broker.broker import BrokerError, start_broker
 from capstone_utils.ingestion.broker.java import JavaNotFound
 from capstone_utils.ingestion.broker.maven import JarError
@@ -33,6 +34,7 @@ EXPECTED = (
     AnotherReplay,
     BrokerError,
     FileExistsError,
+    InUse,
     InvalidSetting,
     JarError,
     JavaNotFound,
@@ -50,6 +52,8 @@ def run_command(options: argparse.Namespace) -> int:
     """The exit status of the command in `options`: 0 when it went well, 1 when it failed, 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, _stop)  # a `kill` ends us in order too, so that children stop
     try:
+        if options.command in SERVERS:
+            join(Settings.from_environment().work_dir)
         return COMMANDS[options.command](options)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -130,6 +134,7 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+SERVERS = ("broker", "prometheus", "serve", "worker")  # they work in the work directory, which `run` clears
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": lambda _: run_course(),
     "test": lambda _: run_checks(),

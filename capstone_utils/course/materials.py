@@ -8,6 +8,7 @@ from functools import cache
 
 import pandas as pd
 
+from capstone_utils.course.work_directory import claim_topic
 from capstone_utils.features.daily_tables import daily_tables, write_daily
 from capstone_utils.features.enriched import enrich, read_enriched, write_enriched
 from capstone_utils.features.offline.offline import offline_features
@@ -44,6 +45,7 @@ def ensure_topic(broker: Broker, settings: Settings, stream: Simulation) -> int:
         found = 0
     if found != wanted:
         print(f"the topic holds {found:,} of {wanted:,} payments, so this notebook fills it as notebook 1 would")
+        claim_topic(broker.settings, settings.transactions_topic)
         recreate_topic(broker.bootstrap_servers, settings.transactions_topic, settings.partitions)
         produce(broker.bootstrap_servers, settings.transactions_topic, transactions_of(stream.transactions))
     return wanted

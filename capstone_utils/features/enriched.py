@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import starmap
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from capstone_utils.ingestion.labels import labels_known_by
 from capstone_utils.transaction import Transaction
 
 RAW_COLUMNS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
+TEXT_COLUMNS = ("location", "merchant", "device")
 LABEL_COLUMNS = ("is_fraud", "label_known_at")
 
 
@@ -62,7 +63,10 @@ def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
     Raises:
         InvalidEnrichedFile: when columns of the spec are missing or rows are out of event-time order.
     """
-    frame = pd.read_csv(path, float_precision="round_trip")
+    # Texts as they stand there, or the country NA is missing, the terminal 0042 is 42 and the device true is a bool.
+    texts: dict[Hashable, type] = dict.fromkeys(TEXT_COLUMNS, str)
+    nothing = {name: [""] for name in (*spec.names, *LABEL_COLUMNS)}
+    frame = pd.read_csv(path, float_precision="round_trip", dtype=texts, keep_default_na=False, na_values=nothing)
     missing = [name for name in (*RAW_COLUMNS, *spec.names, *LABEL_COLUMNS) if name not in frame]
     if missing:
         raise InvalidEnrichedFile(f"{path.name} lacks the columns {missing}; run notebook 2 to make it again")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.course.work_directory import claim_topic
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -18,7 +19,7 @@ from capstone_utils.ingestion.streaming.reader import TransactionReader
 from capstone_utils.ingestion.streaming.topics import recreate_topic
 from capstone_utils.transaction import Transaction
 
-TOPIC = "transactions.live"
+TOPIC = "transactions.fresh"
 GRACE_SECONDS = 10.0  # how long after the last payment the rest may still arrive
 
 
@@ -36,6 +37,7 @@ def run_live(
 ) -> LiveRun:
     """Send payments made now at a steady rate and give them to `work`, batch by batch, as a consumer gets them."""
     total = rate_per_second * seconds
+    claim_topic(broker.settings, TOPIC)
     recreate_topic(broker.bootstrap_servers, TOPIC, broker.settings.partitions)
     ages: list[float] = []
     done: list[tuple[float, int]] = []

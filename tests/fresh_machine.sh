@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The README's commands on a machine that has Python and nothing else: a bare Debian, made for the purpose and thrown away.
+#
+#   tests/fresh_machine.sh [SUITE] [COMMAND ...]      as root, with debootstrap and git; SUITE: bookworm (default) or trixie
+#   tests/fresh_machine.sh trixie run test            COMMAND: run (default), test, or any other of capstone_utils
+#
+# There: debootstrap's minbase, python3, python3-venv and certificates; no Java, no git, no C library but glibc's and
+# C++'s. The checkout's tracked files are copied in as they are and belong to an ordinary user. Taken over from this machine:
+# its Debian mirror, pip's settings, proxies and certificates (from the environment and /etc), and CAPSTONE_ settings.
+# FRESH_MACHINE names the folder of the machine (default: a temporary one); given, it is kept, and used again if it is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+suite=${1:-bookworm}
+commands=("${@:2}")
+[ ${#commands[@]} -gt 0 ] || commands=(run)
+machine=${FRESH_MACHINE:-$(mktemp -d /var/tmp/fresh-machine.XXXXXX)}
+[ -n "${FRESH_MACHINE:-}" ] || trap 'rm -rf --one-file-system "$machine"' EXIT
+home=$machine/home/learner
+
+if [ ! -x "$machine/usr/bin/python3" ]; then
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m1 '/debian/*$' || true)
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$machine" ${mirror:+"$mirror"}
+    echo "learner:x:1000:1000::/home/learner:/bin/bash" >>"$machine/etc/passwd"
+fi
+for file in /etc/hosts /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
+    [ ! -e "$file" ] || cp -L "$file" "$machine$file"
+done
+rm -rf "$home/course"
+mkdir -p "$home/course"
+git ls-files -z | tar --create --null --files-from=- | tar --extract --directory="$home/course"
+chown -R 1000:1000 "$home"
+
+settings=(HOME=/home/learner PATH=/usr/local/bin:/usr/bin:/bin)
+while IFS= read -r -d '' variable; do
+    case $variable in
+    PIP_* | CAPSTONE_*_PORT=* | [hH][tT][tT][pP]*_[pP][rR][oO][xX][yY]=* | [nN][oO]_[pP][rR][oO][xX][yY]=* | SSL_CERT_FILE=* | REQUESTS_CA_BUNDLE=*)
+        settings+=("$variable")
+        ;;
+    esac
+done < <(env --null)
+
+for command in "${commands[@]}"; do
+    began=$SECONDS
+    # Mounts and processes are the machine's own: they end with the command, whichever way it ends.
+    unshare --mount --pid --fork --kill-child bash -c '
+        mount -t proc proc "$1/proc"
+        mount --rbind /dev "$1/dev"
+        cd /
+        exec chroot --userspec=1000:1000 "$1" env --ignore-environment --chdir=/home/learner/course "${@:2}"
+    ' bash "$machine" "${settings[@]}" python3 -m capstone_utils "$command"
+    echo "$suite: python3 -m capstone_utils $command: well, in $((SECONDS - began)) s"
+done

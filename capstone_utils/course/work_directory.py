@@ -82,6 +82,7 @@ def _take(lock: Path, how: int) -> TextIOWrapper | None:
     try:
         fcntl.flock(file, how)
     except BlockingIOError:
+        _held.pop(lock, None)  # what was shared is lost when it could not be had alone
         file.close()
         return None
     return _held.setdefault(lock, file)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from itertools import starmap
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from capstone_utils.features.daily_tables import daily_tables
 from capstone_utils.features.offline.offline import offline_features
@@ -63,16 +65,30 @@ def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
     Raises:
         InvalidEnrichedFile: when columns of the spec are missing or rows are out of event-time order.
     """
-    # Texts as they stand there, or the country NA is missing, the terminal 0042 is 42 and the device true is a bool.
-    texts: dict[Hashable, type] = dict.fromkeys(TEXT_COLUMNS, str)
-    nothing = {name: [""] for name in (*spec.names, *LABEL_COLUMNS)}
-    frame = pd.read_csv(path, float_precision="round_trip", dtype=texts, keep_default_na=False, na_values=nothing)
+    frame = _read_csv(path)
     missing = [name for name in (*RAW_COLUMNS, *spec.names, *LABEL_COLUMNS) if name not in frame]
     if missing:
         raise InvalidEnrichedFile(f"{path.name} lacks the columns {missing}; run notebook 2 to make it again")
     if not np.all(np.diff(frame["timestamp"]) >= 0):
         raise InvalidEnrichedFile(f"{path.name} is not in event-time order; run notebook 2 to make it again")
     return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """The file's frame, every float bit for bit, every text as it stands there: NA, 0042 and true are texts too.
+
+    Arrow reads it, because pandas ends a text at a NUL character.
+    """
+    table = csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(TEXT_COLUMNS, pa.string()), strings_can_be_null=False, null_values=[""]
+        ),
+    )
+    empty = [pa.types.is_null(kind) for kind in table.schema.types]  # as of labels, when none has arrived
+    fields = [field.with_type(pa.float64()) if null else field for field, null in zip(table.schema, empty, strict=True)]
+    return table.cast(pa.schema(fields)).to_pandas()
 
 
 def transactions_in(frame: pd.DataFrame) -> Iterator[Transaction]:

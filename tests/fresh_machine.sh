@@ -7,7 +7,8 @@
 # There: debootstrap's minbase, python3, python3-venv and certificates; no Java, no git, no C library but glibc's and
 # C++'s. The checkout's tracked files are copied in as they are and belong to an ordinary user. Taken over from this machine:
 # its Debian mirror, pip's settings, proxies and certificates (from the environment and /etc), and CAPSTONE_ settings.
-# FRESH_MACHINE names the folder of the machine (default: a temporary one); given, it is kept, and used again if it is there.
+# FRESH_MACHINE names the folder of the machine (default: a temporary one); given, it is kept, and used again with its
+# .venv and build/ if it is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,8 +27,8 @@ fi
 for file in /etc/hosts /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
     [ ! -e "$file" ] || cp -L "$file" "$machine$file"
 done
-rm -rf "$home/course"
 mkdir -p "$home/course"
+find "$home/course" -mindepth 1 -maxdepth 1 ! -name .venv ! -name build -exec rm -rf {} +
 git ls-files -z | tar --create --null --files-from=- | tar --extract --directory="$home/course"
 chown -R 1000:1000 "$home"
 

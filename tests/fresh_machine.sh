@@ -6,7 +6,7 @@
 #
 # There: debootstrap's minbase, python3, python3-venv and certificates; no Java, no git, no C library but glibc's and
 # C++'s. The checkout's tracked files are copied in as they are and belong to an ordinary user. Taken over from this machine:
-# its Debian mirror, pip's settings, proxies and certificates (from the environment and /etc), and CAPSTONE_ settings.
+# its Debian mirror, pip's settings, proxies and certificates (from the environment and /etc).
 # FRESH_MACHINE names the folder of the machine (default: a temporary one); given, it is kept, and used again with its
 # .venv and build/ if it is there.
 set -euo pipefail
@@ -33,9 +33,12 @@ git ls-files -z | tar --create --null --files-from=- | tar --extract --directory
 chown -R 1000:1000 "$home"
 
 settings=(HOME=/home/learner PATH=/usr/local/bin:/usr/bin:/bin)
+for port in KAFKA API METRICS WORKER_METRICS PROMETHEUS; do
+    settings+=("CAPSTONE_${port}_PORT=0") # free ones: the network is shared with this machine
+done
 while IFS= read -r -d '' variable; do
     case $variable in
-    PIP_* | CAPSTONE_*_PORT=* | [hH][tT][tT][pP]*_[pP][rR][oO][xX][yY]=* | [nN][oO]_[pP][rR][oO][xX][yY]=* | SSL_CERT_FILE=* | REQUESTS_CA_BUNDLE=*)
+    PIP_* | [hH][tT][tT][pP]*_[pP][rR][oO][xX][yY]=* | [nN][oO]_[pP][rR][oO][xX][yY]=* | SSL_CERT_FILE=* | REQUESTS_CA_BUNDLE=*)
         settings+=("$variable")
         ;;
     esac

@@ -1,4 +1,7 @@
-"""The service as the brief sketches it: a frame a request, and the model asked twice. A contender, not an example."""
+"""The service as the brief sketches it: a contender, no example.
+
+It builds a frame per request and calls the model twice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The stream as the brief sketches it: one window over all users, a frame a message, a flush each. Not an example."""
+"""The stream as the brief sketches it: a contender, no example.
+
+It keeps one window over all users, and builds a frame and flushes for each message.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from capstone_utils.settings import Settings
 
 
 def main(model_file: str) -> None:
-    """Score what comes, for ever."""
+    """Score all messages, without an end."""
     settings = Settings.from_environment()
     model = xgb.XGBClassifier()
     model.load_model(model_file)

@@ -1,7 +1,7 @@
 """The brief's four features over 300 s (mean amount, count, distinct locations and devices), as others compute them.
 
-Each takes transactions in order of event time, and gives (transaction_id, mean, count, locations, devices) for each. An
-ImportError says that it is not installed (benchmarks/requirements.txt).
+Each takes transactions in order of event time. For each of them it returns (transaction_id, mean, count, locations,
+devices). An ImportError says that it is not installed (benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ EPOCH = datetime(1970, 1, 1)
 NAMES = ("mean", "count", "locations", "devices")
 Log = Sequence[Transaction]
 Values = tuple[float, float, float, float]
-Made = list[tuple[int, float, float, float, float]]
+Rows = list[tuple[int, float, float, float, float]]
 
 
-def plain_deque(log: Log) -> Made:
-    """By hand: a deque a user, summed and counted anew each time. Right only for transactions in order, seen once."""
+def plain_deque(log: Log) -> Rows:
+    """By hand: a deque per user, summed and counted again each time.
+
+    This is right only for transactions in order, seen once.
+    """
     windows: defaultdict[int, deque[Transaction]] = defaultdict(deque)
     return [(now.transaction_id, *slide(windows[now.user_id], now)) for now in log]
 
@@ -40,37 +43,37 @@ def slide(window: deque[Transaction], now: Transaction) -> Values:
     return mean, len(window), len({t.location for t in window}), len({t.device for t in window})
 
 
-def pandas_per_event(log: Log) -> Made:
-    """As the brief sketches it: for each transaction a DataFrame of the user's recent ones."""
+def pandas_per_event(log: Log) -> Rows:
+    """As the brief sketches it: a DataFrame of recent transactions per event."""
     recent: defaultdict[int, list[Transaction]] = defaultdict(list)
-    made: Made = []
+    values: Rows = []
     for now in log:
         rows = recent[now.user_id] = [t for t in recent[now.user_id] if t.event_time_us > now.event_time_us - WINDOW_US]
         rows.append(now)
         frame = pd.DataFrame(rows, columns=Transaction._fields)
         distinct = frame["location"].nunique(), frame["device"].nunique()
-        made.append((now.transaction_id, frame["amount_cents"].mean() / 100, len(frame), *distinct))
-    return made
+        values.append((now.transaction_id, frame["amount_cents"].mean() / 100, len(frame), *distinct))
+    return values
 
 
 def pandas_rolling(frame: pd.DataFrame) -> pd.DataFrame:
-    """pandas over the whole history: groupby.rolling, distinct values through `apply`, as it has none of its own."""
+    """pandas over the whole history: groupby.rolling, and `apply` for distinct values."""
     columns = frame.assign(
         when=pd.to_datetime(frame["event_time_us"], unit="us"),
         location=frame["location"].cat.codes.astype(float),
         device=frame["device"].cat.codes.astype(float),
     ).sort_values("user_id", kind="stable")
     windows = columns.groupby("user_id").rolling("300s", on="when")
-    made = [windows["amount_cents"].mean() / 100, windows["amount_cents"].count()]
-    made += [windows[column].apply(lambda values: len(set(values)), raw=True) for column in ("location", "device")]
+    series = [windows["amount_cents"].mean() / 100, windows["amount_cents"].count()]
+    series += [windows[column].apply(lambda values: len(set(values)), raw=True) for column in ("location", "device")]
     table = {
-        name: column.to_numpy() for name, column in zip(("mean", "count", "locations", "devices"), made, strict=True)
+        name: column.to_numpy() for name, column in zip(("mean", "count", "locations", "devices"), series, strict=True)
     }
     return pd.DataFrame(table, index=columns["transaction_id"])
 
 
 class Distinct:
-    """Distinct values for river's TimeRolling, which has none that can be reverted."""
+    """Distinct values for river's TimeRolling, as river has none that can be reverted."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -86,13 +89,13 @@ class Distinct:
             del self.counts[value]
 
 
-def river_rolling(log: Log) -> Made:
-    """river's TimeRolling: one for each user and column; the mean knows its count."""
+def river_rolling(log: Log) -> Rows:
+    """river's TimeRolling, one per user and column; the mean knows its count."""
     from river import stats, utils
 
     period = timedelta(microseconds=WINDOW_US)
     rolls: dict[int, tuple[Any, ...]] = {}
-    made: Made = []
+    values: Rows = []
     for now in log:
         when = EPOCH + timedelta(microseconds=now.event_time_us)
         if now.user_id not in rolls:
@@ -103,12 +106,15 @@ def river_rolling(log: Log) -> Made:
         locations.update(now.location, t=when)
         devices.update(now.device, t=when)
         distinct = len(locations.obj.counts), len(devices.obj.counts)
-        made.append((now.transaction_id, mean.get() / 100, mean.obj.n, *distinct))
-    return made
+        values.append((now.transaction_id, mean.get() / 100, mean.obj.n, *distinct))
+    return values
 
 
-def bytewax_map(log: Log) -> Made:
-    """bytewax: one worker, a keyed stateful map with a deque a user, as it has no window that ends at each event."""
+def bytewax_map(log: Log) -> Rows:
+    """bytewax: one worker, a keyed stateful map with a deque per user.
+
+    It has no window that ends at each event.
+    """
     from bytewax import operators
     from bytewax.dataflow import Dataflow
     from bytewax.testing import TestingSink, TestingSource, run_main
@@ -119,17 +125,17 @@ def bytewax_map(log: Log) -> Made:
         window = deque() if window is None else window
         return window, (now.transaction_id, *slide(window, now))
 
-    made: list[tuple[str, tuple[int, float, float, float, float]]] = []
+    outputs: list[tuple[str, tuple[int, float, float, float, float]]] = []
     flow = Dataflow("features")
     stream = operators.input("in", flow, TestingSource(log, batch_size=1000))
     keyed = operators.key_on("user", stream, lambda now: str(now.user_id))
-    operators.output("out", operators.stateful_map("features", keyed, step), TestingSink(made))
+    operators.output("out", operators.stateful_map("features", keyed, step), TestingSink(outputs))
     run_main(flow)
-    return [values for _, values in made]
+    return [values for _, values in outputs]
 
 
-def quix_sliding(log: Log) -> Made:
-    """quix-streams: its sliding window on its RocksDB state, given the messages by hand instead of by Kafka.
+def quix_sliding(log: Log) -> Rows:
+    """quix-streams: its sliding window on its RocksDB state, without Kafka.
 
     Its windows have both ends closed, in milliseconds: 299,999 ms is the nearest to (t - 300 s, t].
     """
@@ -174,11 +180,11 @@ def quix_sliding(log: Log) -> Made:
         app._processing_context.init_checkpoint()
         context = contextvars.copy_context()
         context.run(set_message_context, MessageContext(topic.name, 0, 0, 0))
-        made: Made = []
+        rows: Rows = []
         for now in log:
             context.run(run, now._asdict(), now.key, now.event_time_us // 1000, None)
-            answer = sink[-1]
-            made.append(
-                (now.transaction_id, answer["mean"] / 100, *(answer[n] for n in ("count", "locations", "devices")))
+            latest = sink[-1]
+            rows.append(
+                (now.transaction_id, latest["mean"] / 100, *(latest[n] for n in ("count", "locations", "devices")))
             )
-    return made
+    return rows

@@ -1,11 +1,10 @@
-"""What does one update cost as the window grows: by transactions in it, and by its length?
+"""The cost of one update as the window grows: by transactions in it, and by its length.
 
 Each point is the median over some hundred updates of one user whose window holds that many transactions.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,16 +12,14 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.contenders import WINDOW_US, slide
 from capstone_utils.features.online.online import OnlineFeatures
-from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec, Window
-from capstone_utils.transaction import Transaction
+from capstone_utils.features.spec import SPEC, FeatureSpec, Window
+from capstone_utils.transaction import SECOND_US, Transaction
 
 START_US = 1_767_225_600 * SECOND_US
 DAY = 86_400
@@ -55,7 +52,7 @@ def payments(first: int, start_us: int, step_us: int) -> Iterator[Transaction]:
 
 
 def cost_us(update: Callable[[Transaction], object], events: int, step_us: int, late_us: int = 0) -> float:
-    """Microseconds of one update after `events` a step apart; with `late_us`, of one that comes so late."""
+    """Microseconds of one update after `events` of them, a step apart; with `late_us`, of one that is so late."""
     coming = payments(0, START_US, step_us)
     for _ in range(events):
         update(next(coming))
@@ -70,7 +67,7 @@ def cost_us(update: Callable[[Transaction], object], events: int, step_us: int, 
 
 
 def measure_cost() -> pd.DataFrame:
-    """Microseconds of one update: by transactions in the window, and by the window's length at one a minute."""
+    """Microseconds of one update, by transactions in the window and by length."""
     late_us = 600 * SECOND_US
     by_events: dict[str, Callable[[int], float]] = {
         "count, mean": lambda n: cost_us(OnlineFeatures(sums(DAY)).update, n, DAY * SECOND_US // n),
@@ -97,7 +94,7 @@ def cost_table(cost: pd.DataFrame) -> str:
 
 
 def draw_cost(cost: pd.DataFrame) -> Path:
-    """Where the picture is: microseconds of one update against each size, on logarithmic axes."""
+    """Draw microseconds of one update against each size, on logarithmic axes; return the picture's path."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
     for axes, (what, part) in zip(panels, cost.groupby("what"), strict=True):
         for name, line in part.groupby("name"):

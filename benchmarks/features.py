@@ -1,9 +1,10 @@
-"""How many transactions a second do the features take, ours and others', on one core? And how many bytes a user?
+"""Transactions per second through the features on one core; bytes per user.
 
-200,000 simulated transactions of 2,000 users, the brief's features over 300 s; ours also with the full set. Everyone
-gets the same transactions as Python objects in order of event time: no broker, no network, no parsing. What is not
+200,000 simulated transactions of 2,000 users, the brief's features over 300 s; ours also with the full set. All get the
+same transactions as Python objects in order of event time: no broker, no network, no parsing. A contender that is not
 installed (benchmarks/requirements.txt) is left out. Seconds are those of the process, so that other programs do not
-count; a rate is the median of several rounds, in each of which everyone runs once. The slowest get only the first ones.
+count. A rate is the median of several rounds, and all run once in each round. The slowest get only the first
+transactions.
 """
 
 from __future__ import annotations
@@ -11,15 +12,11 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import numpy as np
 import pandas as pd
@@ -45,7 +42,7 @@ OTHERS: dict[str, tuple[Callable[..., Any], int]] = {  # name -> function, how m
     "bytewax stateful_map": (contenders.bytewax_map, ROWS),
     "quix-streams sliding_window": (contenders.quix_sliding, 20_000),
 }
-LIKE = {"pandas groupby.rolling": "offline"}  # which of ours does the same work; online where not said
+LIKE = {"pandas groupby.rolling": "offline"}  # the one of ours that does the same work; online for all others
 Daily = Mapping[str, DailyTable]
 
 
@@ -63,7 +60,7 @@ def rate(run: Callable[[], Any], rows: int) -> float:
 
 
 def measure(frame: pd.DataFrame, log: list[Transaction], daily: Daily, rounds: int) -> dict[str, list[float]]:
-    """Transactions a second by name, one figure a round; without what is not installed."""
+    """Transactions per second by name, one figure per round; contenders that are not installed are left out."""
     runs: dict[str, tuple[Callable[[], Any], int]] = {
         "online": (lambda: online(log, BRIEF, daily), ROWS),
         "online_full": (lambda: online(log, SPEC, daily), ROWS),
@@ -71,33 +68,33 @@ def measure(frame: pd.DataFrame, log: list[Transaction], daily: Daily, rounds: i
         "offline_full": (lambda: offline_features(frame, SPEC, daily), ROWS),
     }
     for name, (function, rows) in OTHERS.items():
-        given = frame if function is contenders.pandas_rolling else log[:rows]
-        runs[name] = (lambda function=function, given=given: function(given), rows)
-    made: dict[str, list[float]] = {name: [] for name in runs}
+        data = frame if function is contenders.pandas_rolling else log[:rows]
+        runs[name] = (lambda function=function, data=data: function(data), rows)
+    rates: dict[str, list[float]] = {name: [] for name in runs}
     for _ in tqdm(range(rounds), desc="rounds"):
         for name, (run, rows) in runs.items():
             try:
-                made[name].append(rate(run, rows))
+                rates[name].append(rate(run, rows))
             except ImportError as error:
                 tqdm.write(f"{name}: not measured ({error})")
-                made.pop(name)
-        runs = {name: runs[name] for name in made}
-    return made
+                rates.pop(name)
+        runs = {name: runs[name] for name in rates}
+    return rates
 
 
 def agreement(name: str, frame: pd.DataFrame, log: list[Transaction], expected: np.ndarray) -> float:
-    """The share of transactions for which the other one's four features are ours, within a billionth."""
+    """The share of transactions whose four features by a contender equal ours, within a billionth."""
     function, rows = OTHERS[name]
     if function is contenders.pandas_rolling:
-        made = function(frame).reset_index().to_numpy()
+        values = function(frame).reset_index().to_numpy()
     else:
-        made = np.array(function(log[:rows]), dtype=float)
-    made = made[np.argsort(made[:, 0]), 1:]
-    return float(np.isclose(made, expected[: len(made)], rtol=1e-9).all(axis=1).mean())
+        values = np.array(function(log[:rows]), dtype=float)
+    values = values[np.argsort(values[:, 0]), 1:]
+    return float(np.isclose(values, expected[: len(values)], rtol=1e-9).all(axis=1).mean())
 
 
 def bytes_per_user(log: list[Transaction], spec: FeatureSpec, daily: Daily, awake: bool) -> float:
-    """What Python allocates for one user's state: as objects, or packed as an idle user's is."""
+    """Bytes that Python allocates for one user's state: as objects, or packed like an idle user's."""
     state = OnlineFeatures(spec, daily)
     for transaction in log:
         state.update(transaction)
@@ -112,7 +109,7 @@ def bytes_per_user(log: list[Transaction], spec: FeatureSpec, daily: Daily, awak
 
 
 def main() -> None:
-    """Prints a line each, and with --json one JSON object as the last line."""
+    """Print the figures; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often everyone runs (default: 5)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
@@ -134,10 +131,10 @@ def main() -> None:
     print(f"\n{'':30}{'a second':>12}{'ours is':>14}{'agrees':>10}{'of':>10}")
     for name, figure in rates.items():
         agrees = f"{agreement(name, frame, log, expected):.2%}" if name in OTHERS else ""
-        got = OTHERS[name][1] if name in OTHERS else ROWS
+        transactions = OTHERS[name][1] if name in OTHERS else ROWS
         goal = f"  goal {GOALS[name]:,}: {'met' if figure >= GOALS[name] else 'not met'}" if name in GOALS else ""
         ratio = f"{rates[LIKE.get(name, 'online')] / figure:.2f} x" if name in OTHERS else ""
-        print(f"{name:30}{figure:12,.0f}{ratio:>14}{agrees:>10}{got:10,}{goal}")
+        print(f"{name:30}{figure:12,.0f}{ratio:>14}{agrees:>10}{transactions:10,}{goal}")
     print(
         "The others get nothing late or twice to cope with; deque and bytewax's map count the whole window each time."
     )

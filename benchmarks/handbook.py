@@ -1,7 +1,7 @@
-"""The public benchmark: are our features right, is the published table reproduced, and what does our model reach?
+"""The public benchmark: features checked, published table reproduced, our model evaluated.
 
-Features are computed offline, online and with pandas, and held against each other value for value; the table of the
-fraud handbook's chapter 3 is made again with its settings; then our own model is judged on the same week.
+Features are computed offline, online and with pandas, and compared with each other value by value. The table of the
+fraud handbook's chapter 3 is made again with its settings. Then our own model is evaluated on the same week.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import pandas as pd
 
@@ -30,12 +27,12 @@ PARITY = {"offline": handbook_features, "online": online_features, "pandas": pan
 
 def show_parity(transactions: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """The handbook's features by the offline frame, and mismatches by feature; prints the comparison."""
-    made = {}
+    features = {}
     for name, compute in PARITY.items():
         began = time.perf_counter()
-        made[name] = compute(transactions, labels)
+        features[name] = compute(transactions, labels)
         print(f"{name:8}{len(transactions):12,} transactions in {time.perf_counter() - began:5.1f} s", flush=True)
-    table = compare(made)
+    table = compare(features)
     print(table.to_string(index=False))
     ties = [int(transactions.duplicated([key, "event_time_us"]).sum()) for key in ("user_id", "merchant")]
     print(
@@ -44,14 +41,14 @@ def show_parity(transactions: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.Da
         "\nIt adds amounts as floats, we add cents: its means may differ from ours in their last bits.\n"
     )
     mismatches = {row.feature: int(row.mismatches_offline + row.mismatches_online) for row in table.itertuples()}
-    return made["offline"], mismatches
+    return features["offline"], mismatches
 
 
 def show_models(reproduced: dict[str, Reached], best: Best) -> None:
-    """Print the published table beside ours, and what can be known at all."""
+    """Print the published table beside ours, and the bounds of what can be known."""
     rows = {
-        name: [*found, *(ours - theirs for ours, theirs in zip(found, PUBLISHED[name], strict=True))]
-        for name, found in reproduced.items()
+        name: [*figures, *(ours - theirs for ours, theirs in zip(figures, PUBLISHED[name], strict=True))]
+        for name, figures in reproduced.items()
     }
     rows["ours, trained from May on"] = [*best.reached, *[float("nan")] * 3]
     columns = ["AUC", "AP", "CP@100", "AUC - published", "AP - published", "CP@100 - published"]
@@ -65,13 +62,13 @@ def show_models(reproduced: dict[str, Reached], best: Best) -> None:
 
 
 def summary(mismatches: dict[str, int], rows: int, reproduced: dict[str, Reached], best: Best) -> dict[str, Any]:
-    """Everything that was measured, as one JSON object."""
+    """All measured figures as one JSON object."""
     return {
         "rows": rows,
         "mismatches": sum(mismatches.values()),
         "by_feature": mismatches,
-        "reproduced": {name: found._asdict() for name, found in reproduced.items()},
-        "published": {name: found._asdict() for name, found in PUBLISHED.items()},
+        "reproduced": {name: figures._asdict() for name, figures in reproduced.items()},
+        "published": {name: figures._asdict() for name, figures in PUBLISHED.items()},
         **best.reached._asdict(),
         **{name: value for name, value in asdict(best).items() if name != "reached"},
         "f1_ceiling": best.f1_ceiling,
@@ -84,23 +81,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the benchmark's transactions, a parquet file")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
-    given = parser.parse_args()
-    if not given.data.is_file():
-        parser.error(f"--data={given.data}: there is no such file")
-    transactions, labels = read_transactions(given.data)
+    options = parser.parse_args()
+    if not options.data.is_file():
+        parser.error(f"--data={options.data}: there is no such file")
+    transactions, labels = read_transactions(options.data)
     features, mismatches = show_parity(transactions, labels)
     bench = open_bench(transactions, labels)
     reproduced, best = reproduce(bench, features), our_best(bench, transactions, labels)
     show_models(reproduced, best)
-    found = summary(mismatches, len(transactions), reproduced, best)
-    if given.keep:
-        numbers = {f"benchmark_{name}": value for name, value in found.items() if isinstance(value, int | float)}
+    figures = summary(mismatches, len(transactions), reproduced, best)
+    if options.keep:
+        numbers = {f"benchmark_{name}": value for name, value in figures.items() if isinstance(value, int | float)}
         for name, row in reproduced.items():
             model = re.sub(r"\W+", "_", name.lower())
             numbers |= {f"benchmark_{model}_{figure}": value for figure, value in row._asdict().items()}
         keep(KEPT, {name: Figure(value) for name, value in numbers.items()})
-    if given.json:
-        print(json.dumps(found))
+    if options.json:
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""The public benchmark's transactions and features: in our spec, online and offline, and once more with pandas.
+"""The public benchmark's transactions and features: by our spec and by pandas.
 
-The data are the simulated payments of the fraud handbook of ULB's Machine Learning Group (Le Borgne, Siblini, Lebichot,
-Bontempi: Reproducible Machine Learning for Credit Card Fraud Detection, chapter 3). The file holds raw fields only, so
-its features are computed a second time with pandas' rolling windows, as that chapter describes them: per customer the
-number and mean amount of transactions over 1, 7 and 30 days; per terminal their number and share of fraud over 1, 7 and
-30 days that ended 7 days ago, when labels are known; whether it is weekend, whether it is night (hours 0 to 6).
+The data are the simulated transactions of the fraud handbook of ULB's Machine Learning Group. Source: Le Borgne,
+Siblini, Lebichot, Bontempi: Reproducible Machine Learning for Credit Card Fraud Detection, chapter 3.
+
+The file holds raw fields only. So its features are computed a second time with pandas' rolling windows, as that chapter
+describes them. Per customer: the number and mean amount of transactions over 1, 7 and 30 days. Per terminal: their
+number and share of fraud over 1, 7 and 30 days that ended 7 days ago, when labels are known. Of the moment: flags for
+weekend and for night (hours 0 to 6).
 """
 
 from __future__ import annotations
@@ -53,9 +55,12 @@ HANDBOOK = FeatureSpec(
 
 
 def read_transactions(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The file as transactions in our columns, and labels, each known exactly `LABEL_DELAY_DAYS` after its transaction.
+    """The file as transactions in our columns, and labels.
 
-    A customer is a user, a terminal a merchant; times are read as UTC. `scenario` in the labels is for judging only.
+    Each label is known exactly `LABEL_DELAY_DAYS` after its transaction.
+
+    A customer is a user, a terminal is a merchant; times are read as UTC. `scenario` in the labels is for evaluation
+    only.
     """
     raw = pd.read_parquet(path)
     transactions = pd.DataFrame(
@@ -83,29 +88,29 @@ def handbook_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.Da
 
 
 def online_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The same by the online state: transactions one by one, each fraud reported when its label is known."""
+    """The same by the online state; each fraud is reported when its label is known."""
     online = OnlineFeatures(HANDBOOK)
     log = list(transactions_of(transactions))
     known_at = labels["known_at_us"].to_numpy()
     fraud = np.flatnonzero(labels["is_fraud"])
-    made, reported = [], 0
+    rows, reported = [], 0
     for transaction in log:
         while reported < len(fraud) and known_at[fraud[reported]] <= transaction.event_time_us:
             online.report_fraud(log[fraud[reported]], int(known_at[fraud[reported]]))
             reported += 1
-        made.append(online.update(transaction))
-    return pd.DataFrame(made, columns=list(HANDBOOK.names), index=transactions["transaction_id"])
+        rows.append(online.update(transaction))
+    return pd.DataFrame(rows, columns=list(HANDBOOK.names), index=transactions["transaction_id"])
 
 
 def pandas_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The same by pandas' rolling windows (closed on the right, the default), as the handbook's text describes them.
+    """The same by pandas' rolling windows, closed on the right (the default), as the handbook describes them.
 
     Sums are taken over whole cents, which floats hold exactly. Where a terminal had no transaction the handbook writes
     a risk of 0, and so does this.
     """
     when = pd.to_datetime(transactions["event_time_us"], unit="us")
     frame = transactions.assign(when=when, fraud=labels["is_fraud"].to_numpy().astype(float))
-    made = {
+    features = {
         "TX_AMOUNT": frame["amount_cents"] / 100,
         "TX_DURING_WEEKEND": (when.dt.weekday >= 5).astype(float),
         "TX_DURING_NIGHT": (when.dt.hour <= 6).astype(float),
@@ -113,29 +118,29 @@ def pandas_features(transactions: pd.DataFrame, labels: pd.DataFrame) -> pd.Data
     for days in WINDOW_DAYS:
         name = f"{days}DAY_WINDOW"
         cents, count = _rolling(frame, "user_id", "amount_cents", days)
-        made[f"CUSTOMER_ID_NB_TX_{name}"] = count
-        made[f"CUSTOMER_ID_AVG_AMOUNT_{name}"] = cents / count / 100
+        features[f"CUSTOMER_ID_NB_TX_{name}"] = count
+        features[f"CUSTOMER_ID_AVG_AMOUNT_{name}"] = cents / count / 100
     delay_fraud, delay_count = _rolling(frame, "merchant", "fraud", LABEL_DELAY_DAYS)
     for days in WINDOW_DAYS:
         fraud, count = _rolling(frame, "merchant", "fraud", LABEL_DELAY_DAYS + days)
-        made[f"TERMINAL_ID_NB_TX_{days}DAY_WINDOW"] = count - delay_count
-        made[f"TERMINAL_ID_RISK_{days}DAY_WINDOW"] = ((fraud - delay_fraud) / (count - delay_count)).fillna(0)
-    return pd.DataFrame(made).set_index(transactions["transaction_id"])
+        features[f"TERMINAL_ID_NB_TX_{days}DAY_WINDOW"] = count - delay_count
+        features[f"TERMINAL_ID_RISK_{days}DAY_WINDOW"] = ((fraud - delay_fraud) / (count - delay_count)).fillna(0)
+    return pd.DataFrame(features).set_index(transactions["transaction_id"])
 
 
 def _rolling(frame: pd.DataFrame, key: str, column: str, days: int) -> tuple[pd.Series, pd.Series]:
     """Sum and count of the column over the key's last `days`, in the frame's order."""
     ordered = frame.sort_values(key, kind="stable")
     windows = ordered.groupby(key).rolling(f"{days}D", on="when")[column]
-    total, count = (pd.Series(made.to_numpy(), index=ordered.index) for made in (windows.sum(), windows.count()))
+    total, count = (pd.Series(column.to_numpy(), index=ordered.index) for column in (windows.sum(), windows.count()))
     return total.reindex(frame.index), count.reindex(frame.index)
 
 
-def compare(made: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a feature: rows, and mismatches of offline and of online, each against pandas, to the last bit."""
+def compare(features: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per feature: mismatches of offline and online against pandas, to the bit."""
     risks = {name: 0.0 for name in HANDBOOK.names if "_RISK_" in name}  # ours: missing where there was no transaction
-    against = {name: made[name].fillna(risks) for name in ("offline", "online")}
-    reports = {name: parity_report(frame, made["pandas"], HANDBOOK.names) for name, frame in against.items()}
+    against = {name: features[name].fillna(risks) for name in ("offline", "online")}
+    reports = {name: parity_report(frame, features["pandas"], HANDBOOK.names) for name, frame in against.items()}
     table = reports["offline"][["feature", "rows"]].copy()
     for name, report in reports.items():
         table[f"mismatches_{name}"] = report["mismatches"]

@@ -1,7 +1,7 @@
-"""The public benchmark's published table, reproduced; and what our own model reaches on the same week.
+"""The public benchmark's published table, reproduced, with our model beside it.
 
-Published: fraud handbook, chapter 3, section "Baseline fraud detection system": models trained on 2018-07-25 to 07-31
-and judged on 08-08 to 08-14, a week of label delay between them, cards that are known to be abused removed.
+Published: fraud handbook, chapter 3, section "Baseline fraud detection system". Its models are trained on 2018-07-25 to
+07-31 and evaluated on 08-08 to 08-14, with a week of label delay between them. Cards known to be abused are removed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from tqdm import tqdm
 
 from benchmarks.handbook_data import DAY_SECONDS, LABEL_DELAY_DAYS
 from capstone_utils.features.offline.offline import offline_features
-from capstone_utils.features.spec import DAY_US, FeatureSpec, State, Window
+from capstone_utils.features.spec import FeatureSpec, State, Window
 from capstone_utils.serving.evaluation.card_precision import card_precision
 from capstone_utils.serving.evaluation.intervals import f1_interval
 from capstone_utils.serving.training.thresholds import steady_threshold
+from capstone_utils.transaction import DAY_US
 
 TEST_FROM, TRAIN_FROM, TRAIN_TO = "2018-08-08", "2018-07-25", "2018-07-31"
 OURS_FROM, CHOSEN_FROM, CHOSEN_TO = "2018-05-08", "2018-07-25", "2018-07-17"  # the longest windows are full by May
@@ -58,7 +59,7 @@ MODELS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Bench:
-    """The transactions as columns of equal length, in time order; `scenario` is for judging only."""
+    """The transactions as columns of equal length, in time order; `scenario` is for evaluation only."""
 
     day: np.ndarray  # days since 1970
     user: np.ndarray
@@ -70,7 +71,7 @@ class Bench:
         return (self.day >= _day(first)) & (self.day <= _day(last))
 
     def test_week(self, train: np.ndarray, first: str) -> np.ndarray:
-        """A mask of seven days from `first`, without the customers of whom a fraud was known by each day."""
+        """A mask of seven days from `first`, each without the users of whom a fraud was known by then."""
         known = set(self.user[train & self.fraud].tolist())
         chosen = np.zeros(len(self.day), dtype=bool)
         for day in range(_day(first), _day(first) + 7):
@@ -100,11 +101,11 @@ def reproduce(bench: Bench, features: pd.DataFrame) -> dict[str, Reached]:
     train = bench.between(TRAIN_FROM, TRAIN_TO)
     test = bench.test_week(train, TEST_FROM)
     scaler = StandardScaler().fit(rows[train])
-    found = {"random": bench.reached(test, np.full(int(test.sum()), 0.5))}
+    reached = {"random": bench.reached(test, np.full(int(test.sum()), 0.5))}
     for name, make in tqdm(MODELS.items(), desc="published models"):
         model = make().fit(scaler.transform(rows[train]), bench.fraud[train])
-        found[name] = bench.reached(test, model.predict_proba(scaler.transform(rows[test]))[:, 1])
-    return {name: found[name] for name in PUBLISHED}
+        reached[name] = bench.reached(test, model.predict_proba(scaler.transform(rows[test]))[:, 1])
+    return {name: reached[name] for name in PUBLISHED}
 
 
 def _windows(key: str, days: tuple[int, ...], *aggregates: str, delay_days: int = 0) -> tuple[Window, ...]:
@@ -138,15 +139,15 @@ PARAMETERS = {
     "min_child_weight": 5,
     "seed": 0,
 }
-ROUNDS, PATIENCE = 800, 40
+ROUNDS, EARLY_STOPPING_ROUNDS = 800, 40
 
 
 @dataclass(frozen=True)
 class Best:
-    """What our model reaches, and what nobody could reach.
+    """The figures of our model, and bounds that no model can pass.
 
-    A fraud is knowable unless it happens at an abused terminal none of whose frauds had been reported: then nothing
-    about it differs from an honest payment.
+    A fraud is unknowable when it happens at an abused terminal none of whose frauds had been reported. Then nothing
+    about it differs from an honest transaction. All other frauds are knowable.
     """
 
     reached: Reached
@@ -161,12 +162,15 @@ class Best:
 
     @property
     def f1_ceiling(self) -> float:
-        """F1 of one who catches every knowable fraud and no other, and is never wrong: 2r / (1 + r) at recall r."""
+        """F1 of a model that catches exactly the knowable frauds and is never wrong: 2r / (1 + r) at recall r."""
         return 2 * self.knowable_share / (1 + self.knowable_share)
 
 
 def our_best(bench: Bench, transactions: pd.DataFrame, labels: pd.DataFrame) -> Best:
-    """Our model on the published test week: rounds and threshold chosen a label delay before it, on a week in July."""
+    """Our model on the published test week.
+
+    Rounds and threshold are chosen on a week in July, a label delay before.
+    """
     rows = offline_features(transactions, OURS, labels=labels)[list(OURS.names)].to_numpy(float)
     early = bench.between(OURS_FROM, CHOSEN_TO)
     chosen_on = bench.test_week(early, CHOSEN_FROM)
@@ -181,7 +185,7 @@ def our_best(bench: Bench, transactions: pd.DataFrame, labels: pd.DataFrame) -> 
         data["early"],
         ROUNDS,
         evals=[(data["chosen_on"], "july")],
-        early_stopping_rounds=PATIENCE,
+        early_stopping_rounds=EARLY_STOPPING_ROUNDS,
         verbose_eval=False,
     )
     best_rounds = first.best_iteration + 1

@@ -1,8 +1,8 @@
-"""How many requests a second does the service answer on one core, and how fast at a thousand a second?
+"""Requests per second of the service on one core; response times.
 
 The service as `serve` starts it, journal included, pinned to one core; the caller on another one, with 16 connections.
-Beside it the brief's own sketch of the service. A rate is the median of several rounds, in each of which all take their
-turn; the p99 at 1,000 a second is open loop, from when a request was due.
+Beside it the brief's own sketch of the service. A rate is the median of several rounds, and all take their turn in each
+round. The p99 at 1,000 per second is open loop: it counts from the time at which a request was due.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import httpx
 import numpy as np
@@ -30,11 +27,11 @@ from benchmarks.http_load import Load, as_request, load
 from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
-from capstone_utils.features.spec import DAY_US
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.process import bind
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.settings import ROOT, Settings
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import DAY_US, Transaction
 
 GOALS = {"predict_rps": 8_000, "score_rps": 5_000}
 BRIEF = {
@@ -69,13 +66,13 @@ def process(command: list[str], **environment: str) -> Iterator[subprocess.Popen
 @contextlib.contextmanager
 def ours(settings: Settings, state: str) -> Iterator[int]:
     """The port of our service, once it answers, with an empty journal."""
-    given = {"CAPSTONE_API_PORT": "0", "CAPSTONE_METRICS_PORT": "0", "CAPSTONE_WORK_DIR": str(settings.work_dir)}
+    variables = {"CAPSTONE_API_PORT": "0", "CAPSTONE_METRICS_PORT": "0", "CAPSTONE_WORK_DIR": str(settings.work_dir)}
     command = [sys.executable, "-m", "capstone_utils.serving.service.main"]
-    with process(command, **given, CAPSTONE_STATE_DIR=state) as server:
-        found = re.search(r":(\d+)/docs", server.stdout.readline() if server.stdout else "")
-        if not found:
+    with process(command, **variables, CAPSTONE_STATE_DIR=state) as server:
+        match = re.search(r":(\d+)/docs", server.stdout.readline() if server.stdout else "")
+        if not match:
             raise RuntimeError("the service ended before it answered")
-        yield int(found[1])
+        yield int(match[1])
 
 
 @contextlib.contextmanager
@@ -83,7 +80,7 @@ def the_brief_s(settings: Settings) -> Iterator[int]:
     """The port of the brief's service, once it answers."""
     with bind("127.0.0.1", 0) as probe:
         port = probe.getsockname()[1]
-    model = str(settings.model_dir / "predict_model.json")
+    model = str(ModelRegistry(settings.models_dir).path() / "predict_model.json")
     with process([sys.executable, "-m", "benchmarks.brief_app", model, str(port)]) as server:
         while True:
             try:
@@ -97,23 +94,23 @@ def the_brief_s(settings: Settings) -> Iterator[int]:
 
 
 def measure(settings: Settings, rounds: int) -> tuple[dict[str, list[Load]], list[Load]]:
-    """Loads by name, one a round; and those at `RATE`, first /predict/, then /score."""
+    """Loads by name, one per round; and those at `RATE`, first /predict/, then /score."""
     brief = as_request("/predict/", json.dumps(BRIEF).encode())
     scores = [as_request("/score", payment.to_json()) for payment in next_payments(rounds * SCORES + SECONDS * RATE)]
-    made: dict[str, list[Load]] = {"predict": [], "score": [], "brief": []}
+    loads: dict[str, list[Load]] = {"predict": [], "score": [], "brief": []}
     with tempfile.TemporaryDirectory() as state, ours(settings, state) as port, the_brief_s(settings) as other:
         load(port, [brief] * 2_000)
         for number in tqdm(range(rounds), desc="rounds"):
-            made["predict"].append(load(port, [brief] * PREDICTS))
-            made["score"].append(load(port, scores[number * SCORES : (number + 1) * SCORES]))
-            made["brief"].append(load(other, [brief] * BRIEFS))
+            loads["predict"].append(load(port, [brief] * PREDICTS))
+            loads["score"].append(load(port, scores[number * SCORES : (number + 1) * SCORES]))
+            loads["brief"].append(load(other, [brief] * BRIEFS))
         last = scores[rounds * SCORES :][: SECONDS * RATE]
         paced = [load(port, [brief] * (SECONDS * RATE), RATE), load(port, last, RATE)]
-    return made, paced
+    return loads, paced
 
 
 def next_payments(count: int) -> list[Transaction]:
-    """So many payments after the history that the service knows: its last ones again, whole days later, as new ones."""
+    """So many payments after the service's history: its last ones again, whole days later, with other ids."""
     history = course_stream().transactions
     last = list(transactions_of(history.tail(count)))
     low, high = last[0].event_time_us, max(payment.event_time_us for payment in last)
@@ -125,19 +122,19 @@ def next_payments(count: int) -> list[Transaction]:
 
 
 def main() -> None:
-    """Prints a line each, and with --json one JSON object as the last line."""
+    """Print the figures; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often everyone takes a turn (default: 3)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--keep", action="store_true", help="write docs/http.json, which docs/speed.md quotes")
-    given = parser.parse_args()
-    if given.rounds < 1:
-        parser.error(f"--rounds={given.rounds} is not 1 or more")
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds={options.rounds} is not 1 or more")
     settings = Settings.from_environment()
     ensure_models(settings, ensure_enriched(settings, course_stream()))
-    made, paced = measure(settings, given.rounds)
-    rates = {f"{name}_rps": median(each.per_second for each in loads) for name, loads in made.items()}
-    failed = sum(each.failed for loads in (*made.values(), paced) for each in loads)
+    loads_by_name, paced = measure(settings, options.rounds)
+    rates = {f"{name}_rps": median(each.per_second for each in loads) for name, loads in loads_by_name.items()}
+    failed = sum(each.failed for loads in (*loads_by_name.values(), paced) for each in loads)
     p50, p99 = np.max([np.percentile(each.milliseconds, [50, 99]) for each in paced], axis=0)
     for name, figure in rates.items():
         goal = f"aim {GOALS[name]:,}" if name in GOALS else ""
@@ -145,14 +142,14 @@ def main() -> None:
     print(
         f"at {RATE:,} a second: median {p50:.2f} ms, p99 {p99:.2f} ms, the slower route's; aim 10 ms. failed: {failed}"
     )
-    found = {**rates, "p99_ms_at_1000": float(p99), "p50_ms_at_1000": float(p50), "failed": failed}
-    if given.keep:
+    numbers = {**rates, "p99_ms_at_1000": float(p99), "p50_ms_at_1000": float(p50), "failed": failed}
+    if options.keep:
         units = {"rps": "a second", "1000": "ms", "failed": "requests"}
-        figures = {f"http_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in found.items()}
+        figures = {f"http_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in numbers.items()}
         ratios = {name: Figure(rates[f"{name}_rps"] / rates["brief_rps"], "times") for name in ("predict", "score")}
         keep("http", figures | {f"http_{name}_ratio": ratio for name, ratio in ratios.items()})
-    if given.json:
-        print(json.dumps(found))
+    if options.json:
+        print(json.dumps(numbers))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A caller with many connections, in a process of its own: as fast as answers come, or at a rate, come what may.
+"""A caller with many connections: as fast as responses come, or at a rate.
 
-At a rate the schedule is open loop: request n is due n / rate seconds after the first, and its time counts from then,
-whether or not a connection was free: a stalled service cannot slow its own exam down.
+At a rate the schedule is open loop: request n is due n / rate seconds after the first. Its time counts from then, even
+if no connection was free. So a stalled service cannot slow down its own exam.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CORE = 1  # of this process; the service has core 0
 
 
 class Load(NamedTuple):
-    """What came of it: answers a second, refused or failed ones, and milliseconds from due to answered, shape (n,)."""
+    """The result of a run: responses per second, failures, and milliseconds from due to response, shape (n,)."""
 
     per_second: float
     failed: int
@@ -57,7 +57,7 @@ class _Connection(asyncio.Protocol):
 class _Run:
     def __init__(self, requests: Sequence[bytes], rate: float | None) -> None:
         self.left, self.rate = deque(requests), rate
-        self.count, self.failed, self.taken = len(requests), 0, []
+        self.count, self.failed, self.seconds = len(requests), 0, []
         self.idle: deque[_Connection] = deque()
         self.waiting: deque[tuple[float, bytes]] = deque()  # due, and no connection was free
         self.began = time.perf_counter()
@@ -76,9 +76,9 @@ class _Run:
         connection.transport.write(request)  # type: ignore[attr-defined]
 
     def answered(self, connection: _Connection, well: bool) -> None:
-        self.taken.append(time.perf_counter() - connection.due)
+        self.seconds.append(time.perf_counter() - connection.due)
         self.failed += not well
-        if len(self.taken) == self.count and not self.done.done():
+        if len(self.seconds) == self.count and not self.done.done():
             self.done.set_result(None)
         self.free(connection)
 
@@ -105,7 +105,7 @@ async def _load(port: int, requests: Sequence[bytes], rate: float | None) -> Loa
         await run.pace(rate)
     await asyncio.wait_for(run.done, 120)
     seconds = time.perf_counter() - run.began
-    return Load(run.count / seconds, run.failed, 1000 * np.array(run.taken))
+    return Load(run.count / seconds, run.failed, 1000 * np.array(run.seconds))
 
 
 def as_request(path: str, body: bytes) -> bytes:
@@ -115,17 +115,17 @@ def as_request(path: str, body: bytes) -> bytes:
 
 
 def load(port: int, requests: Sequence[bytes], rate: float | None = None) -> Load:
-    """What comes of these requests to 127.0.0.1, from a process of its own; without a rate, as fast as answers come."""
-    ran = subprocess.run(
+    """Send these requests to 127.0.0.1 from a process of its own; without a rate, as fast as responses come."""
+    result = subprocess.run(
         [sys.executable, "-m", "benchmarks.http_load"],
         cwd=Path(__file__).parents[1],
         input=pickle.dumps((port, list(requests), rate)),
         capture_output=True,
         timeout=300,
     )
-    if ran.returncode != 0:
-        raise RuntimeError(ran.stderr.decode()[-2000:])
-    return Load(*pickle.loads(ran.stdout))
+    if result.returncode != 0:
+        raise RuntimeError(result.stderr.decode()[-2000:])
+    return Load(*pickle.loads(result.stdout))
 
 
 if __name__ == "__main__":

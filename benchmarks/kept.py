@@ -1,4 +1,4 @@
-"""Keeps a run's figures in docs/, where the documents quote them from."""
+"""Keep a run's figures in docs/, from where the documents quote them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from capstone_utils.settings import ROOT
 
 
 def keep(name: str, figures: Mapping[str, Figure]) -> None:
-    """Write `docs/name.json` anew, and the figures into the documents that quote them."""
+    """Write `docs/name.json` again, and the figures into the documents that quote them."""
     content = {key: asdict(figure) for key, figure in figures.items()}
     write_text(ROOT / "docs" / f"{name}.json", json.dumps(content, indent=2) + "\n")
     fill_documents()

@@ -1,21 +1,17 @@
-"""How good is the model, on how many worlds, against how clever thieves, and what is the fallback worth?
+"""The quality of the model in many worlds; the fallback's worth.
 
-Each seed of the simulator is a world of its own: other customers, other thieves. In each, the models are trained as
-notebook 3 trains them and judged on a week that begins a label delay after all that they have seen, at the threshold
-that their validation weeks gave. None of these seeds was looked at when features, parameters or thresholds were chosen.
+Each seed of the simulator is a world of its own: other customers, other thieves. In each, the models are trained as in
+notebook 3. They are evaluated on a week that begins a label delay after their training data, at the threshold of their
+validation weeks. None of these seeds was used when features, parameters or thresholds were chosen.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import numpy as np
 import pandas as pd
@@ -43,7 +39,7 @@ KEPT = "model"
 
 
 def one_world(seed: int, difficulty: str) -> dict[str, Any]:
-    """What the models reach in the world of this seed: a flat row, recalls by scenario included."""
+    """The models' figures in one seed's world: a flat row, with recalls by scenario."""
     stream = simulate(replace(COURSE, seed=seed, difficulty=difficulty))
     split = split_by_time(enriched_history(stream.transactions, stream.labels))
     models, test = train_models(split), split.test
@@ -67,22 +63,22 @@ def one_world(seed: int, difficulty: str) -> dict[str, Any]:
 
 
 def all_worlds(seeds: Sequence[int]) -> pd.DataFrame:
-    """A row a world: every seed on standard difficulty, the first three on the others too."""
-    wanted = [(seed, name) for name in BLENDS for seed in (seeds if name == "standard" else seeds[:3])]
-    return pd.DataFrame([one_world(seed, name) for seed, name in tqdm(wanted, desc="worlds")])
+    """One row per world: every seed on standard difficulty, the first three on the others too."""
+    worlds = [(seed, name) for name in BLENDS for seed in (seeds if name == "standard" else seeds[:3])]
+    return pd.DataFrame([one_world(seed, name) for seed, name in tqdm(worlds, desc="worlds")])
 
 
 def left_out(seeds: Sequence[int]) -> list[LeftOut]:
-    """What becomes of each scenario, in each world, when it was wholly left out of training."""
-    wanted = [(seed, scenario) for seed in seeds for scenario in LEFT_OUT]
-    return [leave_out(simulate(replace(COURSE, seed=seed)), name) for seed, name in tqdm(wanted, desc="left out")]
+    """The result for each scenario in each world when it is wholly left out of training."""
+    pairs = [(seed, scenario) for seed in seeds for scenario in LEFT_OUT]
+    return [leave_out(simulate(replace(COURSE, seed=seed)), name) for seed, name in tqdm(pairs, desc="left out")]
 
 
 def summary(worlds: pd.DataFrame, unseen: Sequence[LeftOut]) -> dict[str, Any]:
     """The figures of the last line: over all seeds on standard difficulty, and the fallback's gain by scenario."""
     standard = worlds[worlds["difficulty"] == "standard"]
-    found = pd.DataFrame([{**asdict(each), "gain": each.gain} for each in unseen])
-    by_scenario = found.groupby("scenario").mean().reindex(LEFT_OUT)  # a world without the scenario counts for none
+    table = pd.DataFrame([{**asdict(each), "gain": each.gain} for each in unseen])
+    by_scenario = table.groupby("scenario").mean().reindex(LEFT_OUT)  # a world without the scenario counts for none
     return {
         "seeds": standard["seed"].tolist(),
         "f1_by_seed": dict(zip(map(str, standard["seed"]), standard["f1"], strict=True)),
@@ -98,10 +94,10 @@ def summary(worlds: pd.DataFrame, unseen: Sequence[LeftOut]) -> dict[str, Any]:
     }
 
 
-def figures(found: dict[str, Any]) -> dict[str, Figure]:
+def figures(results: dict[str, Any]) -> dict[str, Figure]:
     """The summary's figures by the names under which documents quote them: model_min_f1, model_gain_cloned_card, ..."""
-    flat = {"model_seeds": Figure(len(found["seeds"]))}
-    for name, value in found.items():
+    flat = {"model_seeds": Figure(len(results["seeds"]))}
+    for name, value in results.items():
         if isinstance(value, dict):
             flat |= {f"model_{name}_{key}": Figure(value[key]) for key in value}
         elif not isinstance(value, list):
@@ -110,23 +106,23 @@ def figures(found: dict[str, Any]) -> dict[str, Figure]:
 
 
 def main() -> None:
-    """Prints the tables, and with --json one JSON object as the last line."""
+    """Print the tables; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help=f"worlds ({SEEDS[0]} to {SEEDS[-1]})")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
-    given = parser.parse_args()
-    worlds, unseen = all_worlds(given.seeds), left_out(given.seeds[:5])
-    found = summary(worlds, unseen)
+    options = parser.parse_args()
+    worlds, unseen = all_worlds(options.seeds), left_out(options.seeds[:5])
+    results = summary(worlds, unseen)
     print(worlds.round(3).to_string(index=False), end="\n\n")
     columns = ["scenario", "fraud", "alerts_a_day", "recall_alone", "recall", "f1_alone", "f1"]
     table = pd.DataFrame([asdict(each) for each in unseen])[columns].groupby("scenario").mean()
-    print(f"A scenario left wholly out of training, mean of {len(given.seeds[:5])} worlds, equal numbers of alerts:")
+    print(f"A scenario left wholly out of training, mean of {len(options.seeds[:5])} worlds, equal numbers of alerts:")
     print(table.round(3).to_string())
-    if given.keep:
-        keep(KEPT, figures(found))
-    if given.json:
-        print(json.dumps(found))
+    if options.keep:
+        keep(KEPT, figures(results))
+    if options.json:
+        print(json.dumps(results))
 
 
 if __name__ == "__main__":

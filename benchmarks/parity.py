@@ -1,7 +1,7 @@
-"""Do all ways to compute the features agree, to the last bit, on a million transactions that come late and twice?
+"""Parity of all ways to compute the features, on a million transactions.
 
 The simulator's stream in order of arrival: some transactions late, a few of those too late, some sent twice. Each way
-computes the full set on its own for every arrival; each is held against the online state, feature by feature.
+computes the full set on its own for every arrival. Each is compared with the online state, feature by feature.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import numpy as np
 import pandas as pd
@@ -35,14 +32,17 @@ Daily = Mapping[str, DailyTable]
 
 
 def online(arrivals: pd.DataFrame, daily: Daily) -> pd.DataFrame:
-    """Each arrival's features and whether it was a duplicate, by the online state; it also prints what it counted."""
+    """Each arrival's features and a mark for duplicates, by the online state.
+
+    It also prints the state's counts.
+    """
     state = OnlineFeatures(SPEC, daily)
     log = transactions_of(arrivals)
-    made = [state.update(transaction) for transaction in tqdm(log, total=len(arrivals), mininterval=1)]
-    nothing = (np.nan,) * len(SPEC.names)
-    frame = pd.DataFrame([answer or nothing for answer in made], columns=list(SPEC.names), index=arrivals.index)
+    rows = [state.update(transaction) for transaction in tqdm(log, total=len(arrivals), mininterval=1)]
+    missing = (np.nan,) * len(SPEC.names)
+    frame = pd.DataFrame([features or missing for features in rows], columns=list(SPEC.names), index=arrivals.index)
     print(f"late: {state.late:,}, too late: {state.too_late:,}, duplicates: {state.duplicates:,}")
-    return frame.assign(duplicate=[answer is None for answer in made])
+    return frame.assign(duplicate=[features is None for features in rows])
 
 
 def offline(arrivals: pd.DataFrame, daily: Daily) -> pd.DataFrame:
@@ -70,21 +70,24 @@ def arrivals_of(rows: int) -> tuple[pd.DataFrame, Daily]:
 
 
 def main() -> None:
-    """Prints a report a pair, and with --json one JSON object as the last line; exits with 1 at one difference."""
+    """Print a report per pair; exit with 1 at any difference.
+
+    With --json the last line is one JSON object.
+    """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="transactions (default: 1000000)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
     arrivals, daily = arrivals_of(arguments.rows)
-    made = {}
+    features = {}
     for name, way in WAYS.items():
         began = time.perf_counter()
-        made[name] = way(arrivals, daily)
+        features[name] = way(arrivals, daily)
         print(f"{name}: {len(arrivals):,} arrivals in {time.perf_counter() - began:.1f} s", flush=True)
     compared = [*SPEC.names, "duplicate"]
     mismatches = {}
     for name in [name for name in WAYS if name != "online"]:
-        report = parity_report(made["online"], made[name], compared, arrivals)
+        report = parity_report(features["online"], features[name], compared, arrivals)
         mismatches[name] = int(report["mismatches"].sum())
         columns = ["feature", "rows", "mismatches", "nulls_on_one_side"]
         print(f"\nonline against {name}: {mismatches[name]} differences\n{report[columns].to_string(index=False)}")

@@ -25,7 +25,7 @@ Daily = Mapping[str, DailyTable]
 
 
 def spark_batch(arrivals: pd.DataFrame, daily: Daily) -> pd.DataFrame:
-    """Each arrival's features and whether it was a duplicate, by Spark's batch from parquet to parquet."""
+    """Each arrival's features and a mark for duplicates, by Spark's batch."""
     with tempfile.TemporaryDirectory() as name:
         history, features = str(Path(name, "arrivals.parquet")), str(Path(name, "features"))
         arrivals.assign(arrival=range(len(arrivals))).to_parquet(history)
@@ -47,7 +47,7 @@ def spark_stream(arrivals: pd.DataFrame, daily: Daily) -> pd.DataFrame:
                 query = start_stream(spark, job, SPEC, daily, until_now=True)
                 if not query.awaitTermination(DEADLINE_SECONDS):
                     raise TimeoutError(f"Spark did not read the topic within {DEADLINE_SECONDS} s")
-            enriched = read_enriched_topic(broker.bootstrap_servers, job.enriched_topic, SPEC, DEADLINE_SECONDS)
+            enriched = read_enriched_topic(broker.bootstrap_servers, job.enriched_topic)
     return _by_arrival(enriched, arrivals)
 
 
@@ -62,7 +62,7 @@ def _by_arrival(enriched: pd.DataFrame, arrivals: pd.DataFrame) -> pd.DataFrame:
     partition = arrivals["user_id"].map(partition_of)
     offset = partition.groupby(partition).cumcount()
     frame = enriched.reindex(pd.MultiIndex.from_arrays([partition, offset], names=SOURCE)).set_axis(arrivals.index)
-    answered = frame["transaction_id"].notna()
-    if not (frame["transaction_id"] == arrivals["transaction_id"])[answered].all() or answered.sum() < len(enriched):
+    present = frame["transaction_id"].notna()
+    if not (frame["transaction_id"] == arrivals["transaction_id"])[present].all() or present.sum() < len(enriched):
         raise ValueError("the enriched messages are not those of the arrivals, one by one")
-    return frame.assign(duplicate=~answered)
+    return frame.assign(duplicate=~present)

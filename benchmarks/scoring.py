@@ -1,19 +1,15 @@
-"""What does one verdict of the model cost, alone and in a batch, and is it XGBoost's to the last bit?
+"""The cost of one verdict, alone and in a batch, against XGBoost's.
 
-The course's model on the course's payments, some features missing; XGBoost's own prediction beside it, on one thread.
+The course's model on the course's stream, with some features missing; XGBoost's prediction beside it, on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import numpy as np
 
@@ -31,31 +27,31 @@ GOAL_SINGLE_US = 15.0
 
 def single_us(score: Callable[[np.ndarray], object], rows: np.ndarray) -> float:
     """Microseconds for a row alone: the median of all the calls."""
-    taken = []
+    seconds = []
     for place in range(len(rows)):
         row = rows[place : place + 1]
         began = time.perf_counter()
         score(row)
-        taken.append(time.perf_counter() - began)
-    return 1e6 * median(taken)
+        seconds.append(time.perf_counter() - began)
+    return 1e6 * median(seconds)
 
 
 def batch_us(score: Callable[[np.ndarray], object], rows: np.ndarray) -> float:
     """Microseconds for a row among `BATCH`: the median of all the batches."""
-    taken = []
+    seconds = []
     for place in range(0, len(rows), BATCH):
         began = time.perf_counter()
         score(rows[place : place + BATCH])
-        taken.append(time.perf_counter() - began)
-    return 1e6 * median(taken) / BATCH
+        seconds.append(time.perf_counter() - began)
+    return 1e6 * median(seconds) / BATCH
 
 
 def main() -> None:
-    """Prints a line a contender, and with --json one JSON object as the last line."""
+    """Print a line per contender; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--keep", action="store_true", help="write docs/scoring.json, which docs/speed.md quotes")
-    given = parser.parse_args()
+    options = parser.parse_args()
     settings = Settings.from_environment()
     enriched = ensure_enriched(settings, course_stream())
     models = ensure_models(settings, enriched)
@@ -80,14 +76,14 @@ def main() -> None:
         print(f"{name:20}{alone[name]:10.2f}{together[name]:12.2f}")
     ratio = alone["XGBoost"] / alone["trees"]
     print(f"alone, the trees are {ratio:.0f} times as fast; largest difference {difference}")
-    found = {"single_us": alone["trees"], "batch_us": together["trees"]}
-    found |= {"xgboost_single_us": alone["XGBoost"], "xgboost_batch_us": together["XGBoost"]}
-    if given.keep:
-        figures = {f"scoring_{name}": Figure(value, "µs") for name, value in found.items()}
+    costs = {"single_us": alone["trees"], "batch_us": together["trees"]}
+    costs |= {"xgboost_single_us": alone["XGBoost"], "xgboost_batch_us": together["XGBoost"]}
+    if options.keep:
+        figures = {f"scoring_{name}": Figure(value, "µs") for name, value in costs.items()}
         figures |= {"scoring_trees": Figure(booster.num_boosted_rounds()), "scoring_ratio": Figure(ratio, "times")}
         keep("scoring", figures | {"scoring_rows": Figure(len(rows)), "scoring_max_margin_diff": Figure(difference)})
-    if given.json:
-        print(json.dumps(found | {"max_margin_diff": difference}))
+    if options.json:
+        print(json.dumps(costs | {"max_margin_diff": difference}))
 
 
 if __name__ == "__main__":

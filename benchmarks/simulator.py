@@ -1,16 +1,11 @@
-"""How many transactions a second does the simulator generate on one core? Whole streams, labels and truth included."""
+"""Transactions per second of the simulator on one core, labels included."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from pathlib import Path
 from statistics import median
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
-
 
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 
@@ -22,21 +17,21 @@ CONFIGS = {
 
 
 def rates(config: SimulatorConfig, runs: int) -> tuple[int, list[float]]:
-    """The transactions of the stream, and in each of `runs` how many of them a second of one core made.
+    """The number of transactions, and their rate per second of one core in each run.
 
-    The core's seconds are those of this process, all its threads together, so neither other programs nor other cores
-    are counted in.
+    The core's seconds are those of this process, all its threads together. So neither other programs nor other cores
+    are counted.
     """
-    made = []
+    rates_a_second = []
     for _ in range(runs):
         began = time.process_time()
         transactions = len(simulate(config).transactions)
-        made.append(transactions / (time.process_time() - began))
-    return transactions, made
+        rates_a_second.append(transactions / (time.process_time() - began))
+    return transactions, rates_a_second
 
 
 def main() -> None:
-    """Prints a line a configuration, and with --json one JSON object as the last line."""
+    """Print a line per configuration; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="simulations of each configuration (default: 5)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
@@ -47,9 +42,11 @@ def main() -> None:
     medians = []
     print(f"{'':26}{'transactions':>13}{'a second: median':>18}{'slowest':>12}{'fastest':>12}")
     for name, config in CONFIGS.items():
-        transactions, made = rates(config, arguments.runs)
-        medians.append(median(made))
-        print(f"{name:26}{transactions:13,}{median(made):18,.0f}{min(made):12,.0f}{max(made):12,.0f}")
+        transactions, rates_a_second = rates(config, arguments.runs)
+        medians.append(median(rates_a_second))
+        print(
+            f"{name:26}{transactions:13,}{median(rates_a_second):18,.0f}{min(rates_a_second):12,.0f}{max(rates_a_second):12,.0f}"
+        )
     print(f"goal: {GOAL:,} a second on one core, {'met' if min(medians) >= GOAL else 'not met'}")
     if arguments.json:
         print(json.dumps({"transactions_a_second": round(min(medians)), "goal": GOAL, "runs": arguments.runs}))

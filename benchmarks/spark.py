@@ -1,10 +1,12 @@
-"""What do a payment's features cost on Spark with two cores, in batch and in stream, against one process?"""
+"""The cost of features on Spark, in batch and in stream, against one process.
+
+Spark has two cores.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +16,6 @@ from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ DEADLINE_SECONDS = 600
 
 
 class MicroBatch(NamedTuple):
-    """What one of them took, and how many customers had payments in it."""
+    """The seconds of a micro-batch, and the number of its customers."""
 
     seconds: float
     customers: int
@@ -56,7 +56,10 @@ class MicroBatch(NamedTuple):
 
 @dataclass
 class Bench:
-    """What every measurement uses: payments in order of arrival, as a file and as a topic, and a Spark session."""
+    """The parts of every measurement: payments as file and topic, and a Spark session.
+
+    The payments are in order of arrival.
+    """
 
     spark: SparkSession
     bootstrap_servers: str
@@ -107,7 +110,7 @@ class Bench:
                 producer.flush()
 
     def spark_stream(self, topic: str, batch_messages: int) -> list[MicroBatch]:
-        """Kafka to Kafka on Spark; what each micro-batch took."""
+        """Kafka to Kafka on Spark; returns its micro-batches."""
         checkpoint = str(self.folder / f"checkpoint-{next(self._numbers)}")
         job = StreamJob(self.bootstrap_servers, checkpoint, topic, "enriched", batch_messages=batch_messages)
         query = start_stream(self.spark, job, SPEC, self.daily, until_now=True)
@@ -145,9 +148,9 @@ def opened(payments: int) -> Iterator[Bench]:
 
 
 def measure(bench: Bench, runs: int) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Seconds of each work in each run, after one that is not counted, and the customers of all its micro-batches.
+    """Seconds of each work in each run, and the customers of all its micro-batches.
 
-    The works take turns.
+    The works take turns; a first run is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in WORK}
     customers = {}
@@ -164,50 +167,50 @@ def measure(bench: Bench, runs: int) -> tuple[dict[str, list[float]], dict[str, 
 def figures(
     payments: int, seconds: Mapping[str, list[float]], customers: Mapping[str, int], tiny_seconds: float
 ) -> dict[str, Figure]:
-    """What docs/scaling.md quotes, by name: medians over the runs, ratios of two works taken within each run."""
+    """The figures of docs/scaling.md by name: medians over the runs, and of ratios of two works within a run."""
 
     def ratio(work: str, other: str) -> Figure:
         return Figure(median(a / b for a, b in zip(seconds[work], seconds[other], strict=True)), "times")
 
-    found = {"payments": Figure(payments), "runs": Figure(len(seconds["online"]))}
-    for name, taken in seconds.items():
-        found[name] = Figure(payments / median(taken), "a second")
-        found[f"{name}_us"] = Figure(1e6 * median(taken) / payments, "µs")
-    found["batch_ratio"] = ratio("spark_batch", "process_batch")
-    found["stream_ratio"] = ratio("spark_stream", "process_stream")
-    found["stream_small_ratio"] = ratio("spark_stream_small", "process_stream")
-    found["billion_hours"] = Figure(1e9 * median(seconds["process_batch"]) / payments / 3600, "hours")
+    by_name = {"payments": Figure(payments), "runs": Figure(len(seconds["online"]))}
+    for name, run_seconds in seconds.items():
+        by_name[name] = Figure(payments / median(run_seconds), "a second")
+        by_name[f"{name}_us"] = Figure(1e6 * median(run_seconds) / payments, "µs")
+    by_name["batch_ratio"] = ratio("spark_batch", "process_batch")
+    by_name["stream_ratio"] = ratio("spark_stream", "process_stream")
+    by_name["stream_small_ratio"] = ratio("spark_stream_small", "process_stream")
+    by_name["billion_hours"] = Figure(1e9 * median(seconds["process_batch"]) / payments / 3600, "hours")
     more = customers["spark_stream_small"] - customers["spark_stream"]
     slower = [small - one for small, one in zip(seconds["spark_stream_small"], seconds["spark_stream"], strict=True)]
-    found["customer_ms"] = Figure(1000 * median(slower) / more, "ms")
-    found["micro_batch_ms"] = Figure(1000 * tiny_seconds, "ms")
-    return {f"scaling_{name}": figure for name, figure in found.items()}
+    by_name["customer_ms"] = Figure(1000 * median(slower) / more, "ms")
+    by_name["micro_batch_ms"] = Figure(1000 * tiny_seconds, "ms")
+    return {f"scaling_{name}": figure for name, figure in by_name.items()}
 
 
 def main() -> None:
-    """Prints a line a work, and with --json one JSON object as the last line."""
+    """Print a line per work; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--payments", type=int, default=100_000, help=f"at least {4 * SMALL:,} (default: 100,000)")
     parser.add_argument("--runs", type=int, default=3, help="of each work (default: 3)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which docs/scaling.md quotes")
-    given = parser.parse_args()
-    if given.payments < 4 * SMALL or given.runs < 1:
-        parser.error(f"--payments={given.payments} --runs={given.runs}: at least {4 * SMALL:,} and 1")
-    with opened(given.payments) as bench:
-        payments, (seconds, customers) = len(bench.transactions), measure(bench, given.runs)
+    options = parser.parse_args()
+    if options.payments < 4 * SMALL or options.runs < 1:
+        parser.error(f"--payments={options.payments} --runs={options.runs}: at least {4 * SMALL:,} and 1")
+    with opened(options.payments) as bench:
+        payments, (seconds, customers) = len(bench.transactions), measure(bench, options.runs)
         tiny = [batch.seconds for batch in bench.spark_stream("tiny", TINY)]
-        found = figures(payments, seconds, customers, median(tiny[2:]))
-    print(f"{payments:,} payments, {given.runs} runs{'':26}{'a second: median':>18}{'slowest':>10}{'fastest':>10}")
+        results = figures(payments, seconds, customers, median(tiny[2:]))
+    print(f"{payments:,} payments, {options.runs} runs{'':26}{'a second: median':>18}{'slowest':>10}{'fastest':>10}")
     for name, (title, _) in WORK.items():
         median_rate, slowest, fastest = (payments / take(seconds[name]) for take in (median, max, min))
         print(f"{title:50}{median_rate:18,.0f}{slowest:10,.0f}{fastest:10,.0f}")
     for name in ("batch_ratio", "stream_ratio", "stream_small_ratio", "customer_ms", "micro_batch_ms"):
-        print(f"{name:50}{found[f'scaling_{name}'].text:>18}")
-    if given.keep:
-        keep(KEPT, found)
-    if given.json:
-        print(json.dumps({name.removeprefix("scaling_"): figure.value for name, figure in found.items()}))
+        print(f"{name:50}{results[f'scaling_{name}'].text:>18}")
+    if options.keep:
+        keep(KEPT, results)
+    if options.json:
+        print(json.dumps({name.removeprefix("scaling_"): figure.value for name, figure in results.items()}))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How many payments a second does the stream worker score, and how long after it was sent can a score be read?
+"""Payments per second through the stream worker; latency of their scores.
 
-A real broker and one worker share this machine's cores. Throughput: the worker, as `worker` starts it, on a backlog
-that lies in the topic; the rate of the middle eight tenths, by when their scores were written. Latency: open loop at
-1,000 a second, from when a payment was due to when its committed score was read by another consumer. Beside them the
-brief's own style: one message, one frame, one flush; and the features alone, which bound all of them on this machine.
-Each run ends with an audit against an offline replay.
+A real broker and one worker share this machine's cores. Throughput: the worker, as `worker` starts it, on a backlog in
+the topic. It is the rate of the middle eight tenths, by the times at which their scores were written. Latency: open
+loop at 1,000 per second, from the time at which a payment was due until another consumer read its committed score.
+Beside them the brief's own style: one message, one frame, one flush. The features alone bound all of these on this
+machine. Each run ends with an audit against an offline replay.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # runs from any folder; and here, http is a benchmark
-
 import numpy as np
 from confluent_kafka import Consumer, Producer
 
@@ -37,12 +35,12 @@ from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.broker.broker import start_broker
 from capstone_utils.ingestion.frames import transactions_of
-from capstone_utils.ingestion.streaming.partition_log import read_partition
+from capstone_utils.ingestion.streaming.partition_log import read_topic
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import load_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.worker.audit import audit
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -67,17 +65,17 @@ def named(settings: Settings) -> Settings:
 
 @contextlib.contextmanager
 def process(command: list[str], settings: Settings) -> Iterator[None]:
-    """A process with these settings, from its first line on; told to stop at the end."""
-    started = subprocess.Popen(
+    """A process with these settings, from its first line on; stopped at the end."""
+    child = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | settings.to_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        if started.stdout is None or not started.stdout.readline():
+        if child.stdout is None or not child.stdout.readline():
             raise RuntimeError(f"{' '.join(command)} ended before it worked")
         yield
     finally:
-        started.terminate()
-        started.wait()
+        child.terminate()
+        child.wait()
 
 
 def worker(settings: Settings) -> contextlib.AbstractContextManager[None]:
@@ -86,7 +84,7 @@ def worker(settings: Settings) -> contextlib.AbstractContextManager[None]:
 
 
 def throughput(settings: Settings, payments: list[Transaction], command: list[str] | None = None) -> float:
-    """Payments scored a second, from a backlog."""
+    """Payments scored per second, from a backlog."""
     create_topics(settings.bootstrap_servers, {settings.transactions_topic: 4})
     produce(settings.bootstrap_servers, settings.transactions_topic, payments)
     create_topics(settings.bootstrap_servers, {settings.scores_topic: 4})
@@ -96,14 +94,14 @@ def throughput(settings: Settings, payments: list[Transaction], command: list[st
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the backlog was not scored within {WAIT_SECONDS:.0f} s")
             time.sleep(0.5)
-    records = (read_partition(settings.bootstrap_servers, settings.scores_topic, part) for part in range(4))
-    written = np.sort([record.timestamp for partition in records for record in partition]) / 1000
+    records = read_topic(settings.bootstrap_servers, settings.scores_topic)
+    written = np.sort([record.timestamp for record in records]) / 1000
     low, high = len(written) // 10, 9 * len(written) // 10
     return float((high - low) / (written[high] - written[low]))
 
 
 class Watch:
-    """When each payment's score could be read, by transaction_id."""
+    """A watch on the scores: the time at which each could be read, by transaction_id."""
 
     def __init__(self, settings: Settings) -> None:
         self.read: dict[int, float] = {}
@@ -166,7 +164,7 @@ def latency(settings: Settings, payments: list[Transaction]) -> np.ndarray:
 
 
 def features_only(payments: list[Transaction], daily: Mapping[str, DailyTable]) -> float:
-    """Payments a second whose features one core makes, with nothing around: what bounds any worker of this kind."""
+    """Features per second of one core: the bound of any worker."""
     freeze_heap()
     online = OnlineFeatures(SPEC, daily)
     began = time.perf_counter()
@@ -177,11 +175,12 @@ def features_only(payments: list[Transaction], daily: Mapping[str, DailyTable]) 
 
 def measure(base: Settings, seconds: int) -> dict[str, float]:
     """The figures by name."""
-    models, daily = load_models(base.model_dir), read_daily(base.daily_tables)
+    registry, daily = ModelRegistry(base.models_dir), read_daily(base.daily_tables)
+    models = registry.load()
     classifiers = {models.version: Classifier(models)}
     history = course_stream().transactions
     backlog = list(transactions_of(history.head(BACKLOGS["kafka-python"])))
-    found = {"features_tps": median(features_only(backlog, daily) for _ in range(3))}
+    results = {"features_tps": median(features_only(backlog, daily) for _ in range(3))}
 
     def check(settings: Settings) -> None:
         report = audit(settings, classifiers, daily)
@@ -191,26 +190,26 @@ def measure(base: Settings, seconds: int) -> dict[str, float]:
     for client, backlog in BACKLOGS.items():
         name = client.replace("-", "_")
         settings = replace(named(base), kafka_client=client)
-        found[f"{name}_tps"] = throughput(settings, list(transactions_of(history.head(backlog))))
+        results[f"{name}_tps"] = throughput(settings, list(transactions_of(history.head(backlog))))
         check(settings)
         settings = replace(named(base), kafka_client=client)
-        taken = latency(settings, list(transactions_of(history.head((WARM_UP_SECONDS + seconds) * RATE))))
-        found[f"{name}_p50_ms"], found[f"{name}_p99_ms"] = np.percentile(taken, [50, 99]).tolist()
+        milliseconds = latency(settings, list(transactions_of(history.head((WARM_UP_SECONDS + seconds) * RATE))))
+        results[f"{name}_p50_ms"], results[f"{name}_p99_ms"] = np.percentile(milliseconds, [50, 99]).tolist()
         check(settings)
-    command = [sys.executable, "-m", "benchmarks.brief_stream", str(base.model_dir / "predict_model.json")]
-    found["brief_tps"] = throughput(named(base), list(transactions_of(history.head(1_000))), command)
-    return found
+    command = [sys.executable, "-m", "benchmarks.brief_stream", str(registry.path() / "predict_model.json")]
+    results["brief_tps"] = throughput(named(base), list(transactions_of(history.head(1_000))), command)
+    return results
 
 
 def main() -> None:
-    """Prints a line each, and with --json one JSON object as the last line."""
+    """Print a line per figure; with --json, end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=60, help="of paced payments (default: 60)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--keep", action="store_true", help="write docs/stream.json, which docs/speed.md quotes")
-    given = parser.parse_args()
-    if given.seconds < 1:
-        parser.error(f"--seconds={given.seconds} is not 1 or more")
+    options = parser.parse_args()
+    if options.seconds < 1:
+        parser.error(f"--seconds={options.seconds} is not 1 or more")
     base = Settings.from_environment()
     ensure_models(base, ensure_enriched(base, course_stream()))
     with (
@@ -218,21 +217,21 @@ def main() -> None:
         start_broker(replace(base, kafka_port=0, work_dir=Path(folder))) as broker,
     ):
         here = replace(base, kafka_port=broker.port, worker_metrics_port=0, state_dir=Path(folder))
-        found = measure(here, given.seconds)
-    for name, figure in found.items():
+        results = measure(here, options.seconds)
+    for name, figure in results.items():
         print(f"{name:22}{figure:12,.1f}  {GOALS.get(name, '')}")
-    ratios = {client: found[f"{client}_tps"] / found["brief_tps"] for client in ("kafka_python", "confluent")}
+    ratios = {client: results[f"{client}_tps"] / results["brief_tps"] for client in ("kafka_python", "confluent")}
     for client, ratio in ratios.items():
         print(f"{client}: {ratio:.0f} times the brief's style")
-    if given.keep:
+    if options.keep:
         units = {"tps": "a second", "ms": "ms"}
-        figures = {f"stream_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in found.items()}
+        figures = {f"stream_{name}": Figure(value, units[name.rpartition("_")[2]]) for name, value in results.items()}
         figures |= {f"stream_{client}_ratio": Figure(ratio, "times") for client, ratio in ratios.items()}
-        shares = {client: 100 * found[f"{client}_tps"] / found["features_tps"] for client in ratios}
+        shares = {client: 100 * results[f"{client}_tps"] / results["features_tps"] for client in ratios}
         figures |= {f"stream_{client}_share": Figure(share, "%") for client, share in shares.items()}
-        keep("stream", figures | {"stream_seconds": Figure(given.seconds)})
-    if given.json:
-        print(json.dumps(found))
+        keep("stream", figures | {"stream_seconds": Figure(options.seconds)})
+    if options.json:
+        print(json.dumps(results))
 
 
 if __name__ == "__main__":

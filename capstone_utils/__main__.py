@@ -1,4 +1,4 @@
-"""The course's commands: `python3 -m capstone_utils COMMAND` sets up .venv where needed and runs COMMAND in it."""
+"""The course's commands: in a checkout, `python3 -m capstone_utils COMMAND` sets up .venv and runs COMMAND in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 13)
+CHECKOUT = (Path(__file__).resolve().parents[1] / "pyproject.toml").exists()  # not so where pip installed the package
+OF_THE_REPOSITORY = ("run", "test", "report", "notebooks")
 WORKER = (
     "score the stream with the trained model until Ctrl-C; as many at once as there are partitions, "
     "each with its own CAPSTONE_WORKER_NAME and CAPSTONE_WORKER_METRICS_PORT"
@@ -31,12 +33,15 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("run", "run the four notebooks in order and show what they measured")
     add("test", "run every check and test, the notebooks with papermill and nbval included")
     add("broker", "run a Kafka broker until Ctrl-C")
-    add("prometheus", "run Prometheus, scraping the service, until Ctrl-C")
+    add("prometheus", "run Prometheus, scraping service and worker, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
     add("worker", WORKER)
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")
     letters.add_argument("action", choices=["list", "replay"], help="replay: what is readable now is sent again")
     letters.add_argument("--most", type=int, default=20, help="how many are shown (20)")
+    models = add("models", "list the versions of the model, choose the one that decides, or go back to the one before")
+    models.add_argument("action", nargs="?", choices=["list", "use", "rollback"], default="list")
+    models.add_argument("version", nargs="?", metavar="VERSION", help="the version to use")
     simulate = add("simulate", "write simulated transactions and their labels to a folder")
     simulate.add_argument("folder", type=Path, help="where transactions.parquet and labels.parquet go")
     simulate.add_argument("--days", type=int, default=30, help="days of history (30)")
@@ -48,10 +53,18 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
     notebooks = add("notebooks", "keep the committed notebooks up to date")
     notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.command == "models" and (options.action == "use") != bool(options.version):
+        models.error("a VERSION goes with `use`, and only with it")
+    return options
 
 
-def main(arguments: list[str]) -> int:
+def installed() -> int:
+    """The console script `capstone`, which pip installs: the command in pip's environment, without a .venv."""
+    return main(sys.argv[1:], own_environment=False)
+
+
+def main(arguments: list[str], own_environment: bool = CHECKOUT) -> int:
     """The exit status of the command: 0 when it went well, 1 when it failed, 2 for wrong use, 130 after Ctrl-C."""
     if os.name == "nt":
         return _complain("Windows is supported through WSL (run the same command in it) or through docker/.", 2)
@@ -62,10 +75,26 @@ def main(arguments: list[str]) -> int:
     options = parse_arguments(arguments)
 
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or each kernel prints four lines about debuggers
+    if not CHECKOUT and options.command in OF_THE_REPOSITORY:
+        return _complain(f"{options.command} works on the repository's files: clone it, and run it there.", 2)
+    status = _enter_environment(options.command, arguments) if own_environment else 0
+    if status:
+        return status
+
+    try:
+        from capstone_utils.commands import run_command
+    except KeyboardInterrupt:
+        return _complain("Stopped.", 130)
+
+    return run_command(options)
+
+
+def _enter_environment(command: str, arguments: list[str]) -> int:
+    """Go on in the checkout's .venv, set up where needed; the exit status where that fails, 0 when we are in it."""
     from capstone_utils import bootstrap
 
-    requirements = "requirements-dev.txt" if options.command == "test" else "requirements.txt"
-    needs_java = options.command in ("run", "test", "broker", "notebooks")
+    requirements = "requirements-dev.txt" if command == "test" else "requirements.txt"
+    needs_java = command in ("run", "test", "broker", "notebooks")
     try:
         python = bootstrap.ensure_environment(requirements, needs_java)
     except bootstrap.SetupError as error:
@@ -75,13 +104,7 @@ def main(arguments: list[str]) -> int:
     if not python.parent.parent.samefile(sys.prefix):
         sys.stdout.flush()
         os.execv(python, [str(python), "-m", "capstone_utils", *arguments])
-
-    try:
-        from capstone_utils.commands import run_command
-    except KeyboardInterrupt:
-        return _complain("Stopped.", 130)
-
-    return run_command(options)
+    return 0
 
 
 def _complain(sentence: str, status: int) -> int:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,7 @@ UNREACHABLE = ("connection broken by", "(from versions: none)", "Could not fetch
 FULL = ("No space left on device", "Disk quota exceeded")
 
 
-class SetupError(Exception):
+class SetupError(CapstoneError):
     """Why `.venv` could not be set up; the message says what to do."""
 
 
@@ -91,7 +92,7 @@ def _install_missing(environment: Path, wanted: dict[str, list[str]]) -> None:
 
 
 def _has_pip(python: Path) -> bool:
-    """Whether this interpreter runs, is of our version and has pip: a `.venv` that someone made by hand will do."""
+    """True when this interpreter runs, is of our version and has pip: a `.venv` that someone made by hand will do."""
     question = f"import sys, pip; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
     return python.exists() and subprocess.run([python, "-c", question], capture_output=True).returncode == 0
 

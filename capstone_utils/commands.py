@@ -1,4 +1,4 @@
-"""What each command does, once `.venv` is there and everything can be imported."""
+"""The commands; each imports its own parts, so that `serve` and `worker` run where the course is not installed."""
 
 from __future__ import annotations
 
@@ -9,43 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from capstone_utils.course.authoring.checks import run_checks
-from capstone_utils.course.authoring.refresh import refresh_notebooks
-from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
-from capstone_utils.course.authoring.runner import run_course
-from capstone_utils.course.work_directory import InUse, join
-from capstone_utils.ingestion.broker.broker import BrokerError, start_broker
-from capstone_utils.ingestion.broker.java import JavaNotFound
-from capstone_utils.ingestion.broker.maven import JarError
-from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.streaming.clients import NoBroker
-from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, replay, waiting_letters
-from capstone_utils.ingestion.streaming.partition_log import SilentLog
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics
-from capstone_utils.monitoring.prometheus.binary import PrometheusNotFound
-from capstone_utils.monitoring.prometheus.client import PrometheusError
-from capstone_utils.monitoring.prometheus.server import start_prometheus
-from capstone_utils.serving.service.main import main as serve
-from capstone_utils.serving.worker.main import main as work
-from capstone_utils.settings import ROOT, InvalidSetting, Settings
+from capstone_utils.course.work_directory import join
+from capstone_utils.errors import CapstoneError
+from capstone_utils.settings import ROOT, Settings
 
-# What a user can mend: its message says how, and a traceback would only hide it.
-EXPECTED = (
-    AnotherReplay,
-    BrokerError,
-    FileExistsError,
-    InUse,
-    InvalidSetting,
-    JarError,
-    JavaNotFound,
-    NoBroker,
-    PrometheusError,
-    PrometheusNotFound,
-    ReportError,
-    SilentLog,
-    TopicError,
-    ValueError,
-)
+SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the work directory, which `run` clears
+EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -58,7 +27,10 @@ def run_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    except EXPECTED as error:
+    except ModuleNotFoundError as error:
+        print(f"{error}: {options.command} needs it. {EXTRAS}", file=sys.stderr)
+        return 1
+    except CapstoneError as error:  # its message says what to do; a fault of the code keeps its traceback
         print(error, file=sys.stderr)
         return 1
 
@@ -68,6 +40,9 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _broker(_: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.broker.broker import start_broker
+    from capstone_utils.ingestion.streaming.topics import create_topics
+
     settings = Settings.from_environment()
     with start_broker(settings) as broker:
         if not broker.started:
@@ -80,13 +55,18 @@ def _broker(_: argparse.Namespace) -> int:
 
 
 def _prometheus(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.prometheus.server import start_prometheus
+
     settings = Settings.from_environment()
-    target = f"{settings.host}:{settings.metrics_port}"
-    with start_prometheus(settings, {"fastapi_metrics": target}) as prometheus:
+    service, worker = (f"{settings.host}:{port}" for port in (settings.metrics_port, settings.worker_metrics_port))
+    with start_prometheus(settings, {"fastapi_metrics": service, "stream_worker": worker}) as prometheus:
         if not prometheus.started:
             print(f"A Prometheus of this work directory is running already at {prometheus.url}.")
             return 0
-        print(f"Prometheus answers at {prometheus.url} and scrapes {target}; Ctrl-C stops it.")
+        print(
+            f"Prometheus answers at {prometheus.url}; it scrapes the service at {service} and the worker at {worker};"
+        )
+        print("Ctrl-C stops it.")
         _wait_for_a_signal()
     return 0
 
@@ -97,11 +77,16 @@ def _wait_for_a_signal() -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+
     stream = simulate(SimulatorConfig(seed=options.seed, customers=options.customers, days=options.days))
     folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("transactions", "labels", "truth"):
-        getattr(stream, name).to_parquet(folder / f"{name}.parquet", index=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("transactions", "labels", "truth"):
+            getattr(stream, name).to_parquet(folder / f"{name}.parquet", index=False)
+    except OSError as error:
+        raise CapstoneError(f"{folder} cannot be written to ({error}); name another folder") from error
     fraud = int((stream.truth["scenario"] != "legitimate").sum())
     print(f"{len(stream.transactions):,} transactions, {fraud:,} of them fraud, in {folder}: transactions.parquet,")
     print("labels.parquet (as the bank gets them, later) and truth.parquet (for judging only).")
@@ -109,19 +94,42 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _dead_letters(options: argparse.Namespace) -> int:
+    from capstone_utils.ingestion.streaming.dead_letter_replay import pending_dead_letters, replay
+
     settings = Settings.from_environment()
     if options.action == "replay":
         print(replay(settings))
         return 0
     number = 0
-    for number, letter in enumerate(waiting_letters(settings), start=1):
+    for number, dead_letter in enumerate(pending_dead_letters(settings), start=1):
         if number <= options.most:
-            print(letter)
+            print(dead_letter)
     print(f"{number:,} in {settings.dead_letter_topic}, {min(number, options.most):,} shown")
     return 0
 
 
+def _models(options: argparse.Namespace) -> int:
+    from capstone_utils.serving.model.registry import ModelRegistry
+
+    registry = ModelRegistry(Settings.from_environment().models_dir)
+    if options.action == "use":
+        registry.promote(options.version)
+    if options.action == "rollback":
+        registry.rollback()
+    for model in registry.versions():
+        metrics = ", ".join(f"{name} {value:.3f}" for name, value in model.metrics.items())
+        print(
+            f"{'*' if model.champion else ' '} {model.version}  {model.since:%Y-%m-%d %H:%M:%S} UTC  {metrics}".rstrip()
+        )
+    champion = registry.champion()
+    if options.action != "list":
+        print(f"{champion} is the champion; a running service and worker take it up within seconds")
+    return 0
+
+
 def _report(options: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
+
     if options.check:
         stale = stale_documents()
         for path in stale:
@@ -134,16 +142,46 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-SERVERS = ("broker", "prometheus", "serve", "worker")  # they work in the work directory, which `run` clears
+def _run(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.runner import run_course
+
+    return run_course()
+
+
+def _test(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.checks import run_checks
+
+    return run_checks()
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.service.main import main
+
+    return main()
+
+
+def _work(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.worker.main import main
+
+    return main()
+
+
+def _refresh(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.refresh import refresh_notebooks
+
+    return refresh_notebooks()
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": lambda _: run_course(),
-    "test": lambda _: run_checks(),
+    "run": _run,
+    "test": _test,
     "broker": _broker,
     "prometheus": _prometheus,
-    "serve": lambda _: serve(),
-    "worker": lambda _: work(),
+    "serve": _serve,
+    "worker": _work,
     "dead-letters": _dead_letters,
+    "models": _models,
     "simulate": _simulate,
     "report": _report,
-    "notebooks": lambda _: refresh_notebooks(),
+    "notebooks": _refresh,
 }

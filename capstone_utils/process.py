@@ -40,7 +40,7 @@ class Child:
         return self._supervisor.pid
 
     def running(self) -> bool:
-        """Whether the server is still there."""
+        """True while the server has not ended."""
         return self._supervisor.poll() is None
 
     def stop(self, timeout_seconds: float = 15.0) -> None:
@@ -62,7 +62,7 @@ class Child:
 
 
 def alive(pid: int) -> bool:
-    """Whether there is a process of this id, ours or another user's."""
+    """True when there is a process of this id, ours or another user's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

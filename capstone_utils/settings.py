@@ -4,39 +4,62 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
+from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from capstone_utils.errors import CapstoneError
+
+ROOT = Path(__file__).resolve().parent.parent  # the repository; site-packages where the package was installed by pip
+HOME = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()  # below it lies build/, unless a variable says where
 PREFIX = "CAPSTONE_"  # without it, Kubernetes' own KAFKA_PORT=tcp://... would be read as ours
 
 
-class InvalidSetting(ValueError):
+class InvalidSetting(CapstoneError):
     """An environment variable that holds something unusable; the message names it and what would be right."""
+
+
+class Bounds(NamedTuple):
+    """The whole numbers that a setting may be, and the words for one of them."""
+
+    low: int
+    high: int
+    words: str
+
+
+WHOLE = Bounds(0, 2**63 - 1, "a whole number")  # of an integer setting that says nothing else
+PORT = Bounds(0, 65_535, "a port")
+
+
+def _port(number: int) -> Any:
+    return field(default=number, metadata={"bounds": PORT})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things listen and where they are kept. Port 0 means "any free port"."""
+    """Addresses, topics and folders. Port 0 means "any free port"."""
 
     host: str = "127.0.0.1"
-    kafka_host: str = ""  # where Kafka's clients find it, when that is not `host`
-    kafka_port: int = 9092
-    api_port: int = 8000
-    metrics_port: int = 8001
-    worker_metrics_port: int = 8002
-    prometheus_port: int = 9090
+    kafka_host: str = ""  # the broker's host as its clients see it, when that is not `host`
+    kafka_port: int = _port(9092)
+    api_port: int = _port(8000)
+    metrics_port: int = _port(8001)
+    worker_metrics_port: int = _port(8002)
+    prometheus_port: int = _port(9090)
     transactions_topic: str = "transactions"
     dead_letter_topic: str = "transactions.dead-letter"
     scores_topic: str = "scores"
     labels_topic: str = "labels"
-    partitions: int = 4
+    partitions: int = field(default=4, metadata={"bounds": Bounds(1, 1000, "a number of partitions")})
     worker_group: str = "fraud-workers"  # the workers that share the topic
     worker_name: str = "1"  # this worker's own in its group: another one of this name takes its place
     kafka_client: str = "kafka-python"  # the worker's; or "confluent"
-    work_dir: Path = ROOT / "build" / "course"  # what the notebooks hand to each other
-    cache_dir: Path = ROOT / "build" / "cache"  # what was downloaded: Kafka's jars, Prometheus
-    state_dir: Path = Path("state")  # what a service or a worker remembers; below work_dir unless absolute
+    work_dir: Path = HOME / "build" / "course"  # the files that the notebooks hand to each other
+    cache_dir: Path = HOME / "build" / "cache"  # downloads: Kafka's jars, Prometheus
+    # The memory of a service or a worker; below work_dir unless absolute.
+    state_dir: Path = field(default=Path("state"), metadata={"relative": True})
+    # Of the service's journal: when a segment is so large, a snapshot is made and the next segment begun.
+    journal_segment_mb: int = field(default=16, metadata={"bounds": Bounds(1, 100_000, "megabytes of a segment")})
     api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine
 
     @classmethod
@@ -46,21 +69,21 @@ class Settings:
         Raises:
             InvalidSetting: when a value does not fit, as in `CAPSTONE_KAFKA_PORT=99999 is not a port (0 to 65535)`.
         """
-        given: dict[str, object] = {}
-        for each in fields(cls):
-            name = PREFIX + each.name.upper()
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            name = variable(setting.name)
             if name in environment:
-                given[each.name] = _parse(name, environment[name], type(each.default))
-        return cls(**given)  # type: ignore[arg-type]
+                values[setting.name] = _parse(name, environment[name], setting)
+        return cls(**values)
 
     def to_environment(self) -> dict[str, str]:
         """The variables from which `from_environment` makes the same settings, for a process of its own."""
-        given = {PREFIX + each.name.upper(): str(getattr(self, each.name)) for each in fields(self)}
-        return {name: text for name, text in given.items() if text}
+        texts = {variable(setting.name): str(getattr(self, setting.name)) for setting in fields(self)}
+        return {name: text for name, text in texts.items() if text}
 
     @property
     def bootstrap_servers(self) -> str:
-        """What a Kafka client connects to."""
+        """The address that a Kafka client connects to."""
         return f"{self.kafka_host or self.host}:{self.kafka_port}"
 
     @property
@@ -75,24 +98,34 @@ class Settings:
 
     @property
     def journal(self) -> Path:
-        """What the service was asked and what it answered."""
-        return self.work_dir / self.state_dir / "journal.log"
+        """The folder of the service's state: its journal in segments, and snapshots."""
+        return self.work_dir / self.state_dir / "journal"
 
     @property
-    def model_dir(self) -> Path:
-        """The model that is served: `fraud_detection_model.json` and its manifest."""
-        return self.work_dir / "models" / "champion"
+    def models_dir(self) -> Path:
+        """The versions of the models, and the pointer to the one that is served."""
+        return self.work_dir / "models"
 
 
-def _parse(name: str, text: str, kind: type) -> object:
+def variable(setting: str) -> str:
+    """The environment variable of a setting.
+
+    >>> variable("kafka_port")
+    'CAPSTONE_KAFKA_PORT'
+    """
+    return PREFIX + setting.upper()
+
+
+def _parse(name: str, text: str, setting: Field[Any]) -> object:
+    kind = type(setting.default)
+    if kind is int:
+        bounds: Bounds = setting.metadata.get("bounds", WHOLE)
+        if not (text.isascii() and text.isdigit() and bounds.low <= int(text) <= bounds.high):
+            raise InvalidSetting(f"{name}={text} is not {bounds.words} ({bounds.low} to {bounds.high})")
+        return int(text)
+    if not text:
+        raise InvalidSetting(f"{name} is empty; give a value or unset it")
     if issubclass(kind, Path):
         path = Path(text).expanduser()
-        return path if name.endswith("STATE_DIR") else path.resolve()
-    if kind is not int:
-        if not text:
-            raise InvalidSetting(f"{name} is empty; give a value or unset it")
-        return text
-    low, high, what = (0, 65535, "a port") if name.endswith("_PORT") else (1, 1000, "a number of partitions")
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-        raise InvalidSetting(f"{name}={text} is not {what} ({low} to {high})")
-    return int(text)
+        return path if setting.metadata.get("relative") else path.resolve()
+    return text

@@ -8,10 +8,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from capstone_utils.errors import CapstoneError
+
 SCHEMA_VERSION = 1
 FIELDS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
 MAX_ID = 2**63 - 1
 MAX_AMOUNT_CENTS = 10**9  # ten million, either way: refunds are negative
+SECOND_US = 1_000_000  # event times are integer microseconds
+DAY_SECONDS = 86_400
+DAY_US = DAY_SECONDS * SECOND_US
 MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
 MAX_TEXT = 64
@@ -20,7 +25,7 @@ MISSING = object()
 _the_seven = itemgetter(*FIELDS)
 
 
-class InvalidTransaction(ValueError):
+class InvalidTransaction(CapstoneError):
     """A message that is no transaction; says which field, what it held and what would be right."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
@@ -55,14 +60,17 @@ class Transaction(NamedTuple):
     device: str
 
     @classmethod
-    def from_json(cls, message: bytes | bytearray | memoryview | str) -> Transaction:
-        """The transaction in a JSON message.
+    def from_json(cls, message: bytes | bytearray | memoryview | str | None) -> Transaction:
+        """The transaction in a JSON message, of whatever key.
 
         Raises:
-            InvalidTransaction: for anything else, naming the field (`message` when it is not a JSON object at all).
+            InvalidTransaction: for anything else, naming the field (`message` when it is null, no JSON object, or
+                longer than MAX_MESSAGE_BYTES).
         """
+        if message is not None and len(message) > MAX_MESSAGE_BYTES:
+            raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
         try:
-            fields = orjson.loads(message)
+            fields = orjson.loads(message)  # type: ignore[arg-type]  # None is no JSON either
         except orjson.JSONDecodeError as error:
             raise InvalidTransaction("message", message, f"JSON ({error})") from None
         return cls.from_dict(fields)
@@ -75,21 +83,10 @@ class Transaction(NamedTuple):
             InvalidTransaction: for anything else, and for a wrong key: then it may lie on another partition than the
                 user's other transactions, and its place among them is not known.
         """
-        transaction = cls.from_message(message)
+        transaction = cls.from_json(message)
         if key != transaction.key:
             raise InvalidTransaction("key", key, f"the user's, {transaction.key!r}")
         return transaction
-
-    @classmethod
-    def from_message(cls, message: bytes | None) -> Transaction:
-        """The transaction in a record's value, whatever its key.
-
-        Raises:
-            InvalidTransaction: for anything else, null and what is longer than MAX_MESSAGE_BYTES included.
-        """
-        if message is not None and len(message) > MAX_MESSAGE_BYTES:
-            raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
-        return cls.from_json(message)  # type: ignore[arg-type]  # None is no JSON either
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Transaction:

@@ -14,8 +14,18 @@ from capstone_utils.ingestion.broker.broker import Broker, start_broker
 from capstone_utils.ingestion.streaming.topics import create_topics
 from capstone_utils.settings import Settings
 
+# Fixtures that start a server, or hand out settings to start one with.
+SERVERS = {"broker", "fresh", "own_settings", "prometheus", "quiet_prometheus", "service", "spark", "till"}
+
 # A shell's background job ignores Ctrl-C, and so would every child that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark with `server` each test that one of SERVERS serves, and each of tests/faults."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())) or "faults" in item.path.parts:
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture(scope="session")

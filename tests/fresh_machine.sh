@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The README's commands on a machine that has Python and nothing else: a bare Debian, made for the purpose and thrown away.
 #
-#   tests/fresh_machine.sh [SUITE] [COMMAND ...]      as root, with debootstrap and git; SUITE: bookworm (default) or trixie
-#   tests/fresh_machine.sh trixie run test            COMMAND: run (default), test, or any other of capstone_utils
+#   tests/fresh_machine.sh [SUITE] [COMMAND ...]        as root, with debootstrap and git; SUITE: bookworm (default) or trixie
+#   tests/fresh_machine.sh trixie run offline run       COMMAND: run (default), test, or any other of capstone_utils;
+#                                                       those after `offline` have no network
 #
 # There: debootstrap's minbase, python3, python3-venv and certificates; no Java, no git, no C library but glibc's and
 # C++'s. The checkout's tracked files are copied in as they are and belong to an ordinary user. Taken over from this machine:
@@ -44,14 +45,20 @@ while IFS= read -r -d '' variable; do
     esac
 done < <(env --null)
 
+network=()
 for command in "${commands[@]}"; do
+    if [ "$command" = offline ]; then
+        network=(--net)
+        continue
+    fi
     began=$SECONDS
-    # Mounts and processes are the machine's own: they end with the command, whichever way it ends.
-    unshare --mount --pid --fork --kill-child bash -c '
+    # Mounts, processes and, offline, the network are the machine's own: they end with the command, whichever way it ends.
+    unshare --mount --pid --fork --kill-child "${network[@]}" bash -c '
         mount -t proc proc "$1/proc"
         mount --rbind /dev "$1/dev"
+        ip link set lo up
         cd /
         exec chroot --userspec=1000:1000 "$1" env --ignore-environment --chdir=/home/learner/course "${@:2}"
     ' bash "$machine" "${settings[@]}" python3 -m capstone_utils "$command"
-    echo "$suite: python3 -m capstone_utils $command: well, in $((SECONDS - began)) s"
+    echo "$suite${network:+, offline}: python3 -m capstone_utils $command: well, in $((SECONDS - began)) s"
 done

@@ -15,6 +15,7 @@ from capstone_utils import bootstrap
 from capstone_utils.bootstrap import SetupError, ensure_environment
 from capstone_utils.ingestion.broker.java import JavaNotFound
 
+pytestmark = pytest.mark.slow  # real environments and pip
 PINS = "tiny==1.0\ntiny-dev==1.0\njdk4py==25.0\n"
 NOWHERE = "http://127.0.0.1:9/simple"  # refuses at once
 

@@ -13,6 +13,8 @@ import yaml
 from capstone_utils.ingestion.broker.broker import LOCK
 from capstone_utils.ingestion.broker.java import find_java
 from capstone_utils.ingestion.broker.maven import fetch_jars
+from capstone_utils.monitoring.dashboards.render import DASHBOARD
+from capstone_utils.monitoring.prometheus.rules import CONFIG
 from capstone_utils.serving.service.app import create_app
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.settings import ROOT, Settings
@@ -26,6 +28,7 @@ def read(path: str) -> dict:
 
 COMPOSE = read("compose.yaml")
 SERVICES = COMPOSE["services"]
+PROMETHEUS = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
 
 
 def mounts(service: str) -> dict[str, Path]:
@@ -36,6 +39,7 @@ def mounts(service: str) -> dict[str, Path]:
             source, target = volume.split(":")[:2]
         else:
             source, target = volume["source"], volume["target"]
+        source = source.removeprefix("${CAPSTONE_WORK_DIR:-").removesuffix("}")
         if source.startswith("."):
             found[target] = (DOCKER / source).resolve()
     return found
@@ -64,6 +68,18 @@ def test_each_container_says_whether_it_is_healthy(service):
     assert SERVICES[service]["healthcheck"]["test"][0] == "CMD"
 
 
+def test_a_user_of_one_door_need_not_start_the_other():
+    profiles = {name: service.get("profiles") for name, service in SERVICES.items()}
+    assert profiles == {
+        "kafka": ["stream"],
+        "worker": ["stream"],
+        "service": ["http"],
+        "prometheus": None,
+        "grafana": None,
+    }
+    assert "service" not in SERVICES["worker"]["depends_on"]
+
+
 def test_grafana_has_no_password_but_the_one_that_is_given():
     environment = SERVICES["grafana"]["environment"]
     assert re.fullmatch(r"\$\{GRAFANA_PASSWORD:\?.+\}", environment["GF_SECURITY_ADMIN_PASSWORD"])
@@ -90,7 +106,7 @@ def test_the_service_may_write_where_it_keeps_its_journal():
 
 def scraped() -> dict[str, list[str]]:
     """What Prometheus scrapes, by job."""
-    jobs = read("prometheus/prometheus.yml")["scrape_configs"]
+    jobs = PROMETHEUS["scrape_configs"]
     return {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
 
 
@@ -136,7 +152,7 @@ def test_the_service_sees_the_models_that_the_notebooks_leave():
 
 
 def test_prometheus_scrapes_the_service_where_it_listens():
-    config = read("prometheus/prometheus.yml")
+    config = PROMETHEUS
     assert scraped()["fastapi_metrics"] == [f"service:{Settings().metrics_port}"]
     assert all(on_this_machine(f"/etc/prometheus/{file}", "prometheus").exists() for file in config["rule_files"])
     assert SERVICES["service"]["environment"]["CAPSTONE_HOST"] == "0.0.0.0", "other containers would not reach it"
@@ -150,12 +166,12 @@ def test_the_health_check_asks_for_a_page_that_the_service_has():
 
 def test_the_dashboard_asks_the_data_source_that_is_provisioned():
     (source,) = read("grafana/provisioning/datasources/prometheus.yaml")["datasources"]
-    dashboard = json.loads((DOCKER / "grafana/dashboards/fraud.json").read_text(encoding="utf-8"))
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     assert {json.dumps(panel["datasource"]) for panel in dashboard["panels"]} == {
         json.dumps({"type": source["type"], "uid": source["uid"]})
     }
     assert source["url"] == "http://prometheus:9090"
-    assert source["jsonData"]["timeInterval"] == read("prometheus/prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == PROMETHEUS["global"]["scrape_interval"]
 
 
 def test_grafana_finds_what_is_provisioned_where_it_looks():
@@ -171,7 +187,7 @@ def test_the_image_takes_files_that_are_there_and_runs_as_an_ordinary_user():
     lines = (DOCKER / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copied = [name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]]
     allowed = (DOCKER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
-    assert copied == ["requirements.txt", "constraints.txt", "capstone_utils"]
+    assert copied == ["pyproject.toml", "README.md", "constraints.txt", "capstone_utils"]
     assert all((ROOT / name).exists() and f"!{name}" in allowed for name in copied)
     assert "USER service" in lines[lines.index("COPY capstone_utils ./capstone_utils") :]
     command = json.loads(next(line for line in lines if line.startswith("CMD")).removeprefix("CMD "))

@@ -145,6 +145,16 @@ def test_the_check_finds_a_circle_also_when_one_arrow_is_inside_a_function(tmp_p
     assert found.startswith("a circle: features.")
 
 
+def test_a_module_of_the_tests_changes_nothing_of_the_package_when_it_is_imported():
+    changes = [
+        f"{path.relative_to(ROOT)}, line {statement.lineno}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for statement in ast.parse(path.read_text()).body
+        if isinstance(statement, ast.Assign) and any(isinstance(target, ast.Attribute) for target in statement.targets)
+    ]
+    assert changes == []  # pytest imports each of them, whatever is tested
+
+
 def _write(root: Path, files: dict[str, str]) -> None:
     for name, source in files.items():
         file = root / PACKAGE / name

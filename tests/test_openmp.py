@@ -1,4 +1,4 @@
-"""OpenMP's threads sleep while they wait, in every process: else a busy machine trains tens of times more slowly."""
+"""OpenMP's threads sleep while they wait, in every process: else a busy machine trains many times more slowly."""
 
 import os
 import subprocess
@@ -32,7 +32,6 @@ def policies(module, **environment):
 @pytest.mark.parametrize(
     "module",
     [
-        "capstone_utils.commands",
         "capstone_utils.course.colab, xgboost",  # a notebook
         "capstone_utils.serving.service.main",
         "capstone_utils.serving.worker.main",

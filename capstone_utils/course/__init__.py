@@ -1,1 +1,1 @@
-"""Only for the notebooks: set-up in Colab, milestones, figures and the report."""
+"""Parts for the notebooks: set-up in Colab, milestones, figures and the report."""

@@ -1,4 +1,4 @@
-"""What a notebook's first cell calls, in Colab, here and in CI: installs only what is missing, says what it found."""
+"""Set-up of a notebook by its first cell, in Colab, here and in CI."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from capstone_utils.course.work_directory import join
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java, java_version
 from capstone_utils.settings import ROOT, Settings
 
@@ -32,10 +33,10 @@ url = "https://github.com/OWNER/streaming-fraud-detection"
 if "google.colab" in sys.modules and not Path("course").exists():
     subprocess.run(["git", "clone", "-q", "--depth=1", url, "course"], check=True)
 places = [Path("course"), Path.cwd(), *Path.cwd().parents]
-found = next((place for place in places if (place / "capstone_utils").is_dir()), None)
+root = next((place for place in places if (place / "capstone_utils").is_dir()), None)
 fix = "Run it in a clone (papermill: --cwd); first remove what a broken clone left."
-assert found, f"The course ({url}) is not at {Path.cwd()} or above. {fix}"
-sys.path.insert(0, str(found.resolve()))
+assert root, f"The course ({url}) is not at {Path.cwd()} or above. {fix}"
+sys.path.insert(0, str(root.resolve()))
 
 from capstone_utils.course.colab import setup
 
@@ -43,15 +44,17 @@ setup()
 """
 
 
-class InstallError(RuntimeError):
-    """What is missing could not be installed; the message says what to do."""
+class InstallError(CapstoneError):
+    """Missing packages that could not be installed; the message says what to do."""
 
 
 def setup() -> None:
-    """Make this kernel ready for the course: install what is missing, set the pictures' style, print the versions.
+    """Make this kernel ready for the course, and print the versions.
+
+    Missing packages are installed, and the pictures get their style.
 
     Raises:
-        InstallError: when something is missing and pip cannot bring it.
+        InstallError: when something is missing and pip cannot install it.
     """
     join(Settings.from_environment().work_dir)
     requirements = read_requirements(ROOT / "requirements.txt")
@@ -70,49 +73,49 @@ def setup() -> None:
 
 
 def read_requirements(path: Path) -> list[Requirement]:
-    """The requirements that a requirements file names itself, without those of files that it includes."""
+    """The requirements in the file itself, without those of files it includes."""
     lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith("-")]
 
 
-def install(wanted: list[str]) -> None:
-    """Install packages so that none that is here already moves: each is held at its version by a constraint.
+def install(packages: list[str]) -> None:
+    """Install packages while a constraint holds every installed one at its version.
 
     Raises:
-        InstallError: with pip's last words, when that is impossible or the network is gone.
+        InstallError: with the end of pip's output, when that is impossible or there is no network.
     """
-    if not wanted:
+    if not packages:
         return
-    print("installing", ", ".join(wanted))
+    print("installing", ", ".join(packages))
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "held.txt"
         held.write_text("\n".join(installed_versions()) + "\n")
-        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *wanted, "-c", str(held)]
+        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *packages, "-c", str(held)]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode != 0:
         end = "\n".join(result.stdout.splitlines()[-12:])
         raise InstallError(
-            f"pip could not install {', '.join(wanted)} into {sys.prefix}. Is the network there? On a machine of your "
-            f"own, use the course's .venv, which `python3 -m capstone_utils run` makes. pip's last words:\n{end}"
+            f"pip could not install {', '.join(packages)} into {sys.prefix}. Is the network there? On your own machine "
+            f"use the course's .venv, which `python3 -m capstone_utils run` makes. The end of pip's output:\n{end}"
         )
     importlib.invalidate_caches()
 
 
 def installed_versions() -> list[str]:
-    """`name==version` of everything installed here that pip can take as a constraint.
+    """`name==version` of every installed package that pip can take as a constraint.
 
-    Of a package that lies in several folders of sys.path (Colab has Debian's beside its own) the first counts, as in
-    an import: two versions as constraints would leave pip none.
+    A package may lie in several folders of sys.path: Colab has Debian's beside its own. The first one counts, as in an
+    import. Two versions as constraints would leave pip none.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for each in distributions():
         if each.name:
-            found.setdefault(canonicalize_name(each.name), each.version)
-    return sorted(f"{name}=={version}" for name, version in found.items() if _is_version(version))
+            versions.setdefault(canonicalize_name(each.name), each.version)
+    return sorted(f"{name}=={version}" for name, version in versions.items() if _is_version(version))
 
 
 def _present(requirement: Requirement) -> bool:
-    """Whether the package is installed, in whatever version, and with it what its extras ask for."""
+    """True when the package is installed in any version, and so is everything that its extras ask for."""
     try:
         needs = [Requirement(line) for line in requires(requirement.name) or []]
     except PackageNotFoundError:
@@ -126,7 +129,7 @@ def _asks_for(extra: str, marker: Marker) -> bool:
 
 
 def _is_version(text: str) -> bool:
-    """Whether pip understands it: Debian's own packages bear versions like "1.1build1"."""
+    """True when pip can read the version; some of Debian's own packages have versions like "1.1build1"."""
     try:
         return bool(Version(text))
     except InvalidVersion:
@@ -134,15 +137,15 @@ def _is_version(text: str) -> bool:
 
 
 def _outdated(requirements: list[Requirement]) -> list[str]:
-    """A sentence for each package whose version lies outside what the course is tested with: said, not changed."""
-    found = {requirement: version(requirement.name) for requirement in requirements}
+    """A note on each package whose version is outside the course's tested range; no version is changed."""
+    versions = {requirement: version(requirement.name) for requirement in requirements}
     return [
         f"note: {requirement.name} {here} is here; the course is tested with {requirement.specifier}"
-        for requirement, here in found.items()
+        for requirement, here in versions.items()
         if not requirement.specifier.contains(here, prereleases=True)
     ]
 
 
 def _versions() -> str:
-    found = [f"Python {platform.python_version()}", f"Java {java_version(find_java())}"]
-    return ", ".join(found + [f"{name} {version(name)}" for name in SHOWN])
+    lines = [f"Python {platform.python_version()}", f"Java {java_version(find_java())}"]
+    return ", ".join(lines + [f"{name} {version(name)}" for name in SHOWN])

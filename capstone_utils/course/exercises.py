@@ -1,10 +1,10 @@
-"""Checks for the "try it" cells: None means not tried yet, a wrong answer gets a hint, never an error."""
+"""Checks for the "try it" cells: a wrong answer gets a hint, never an error."""
 
 from __future__ import annotations
 
 
 def check(answer: object, right: bool, hint: str, praise: str) -> None:
-    """Print what the answer is worth: a call to try, a hint, or why it is right."""
+    """Print feedback on the answer: a call to try, hint or praise."""
     if answer is None:
         print("Your turn: replace None above and run the cell again.")
     elif right:
@@ -14,14 +14,14 @@ def check(answer: object, right: bool, hint: str, praise: str) -> None:
 
 
 def check_members(answer: int | None, members: int, partitions: int) -> None:
-    """Members of a consumer group that have no partition to read."""
+    """Check the number of members of a consumer group that have no partition to read."""
     idle = max(members - partitions, 0)
     hint = "Each partition is read by exactly one member."
     check(answer, answer == idle, hint, f"{members} members share {partitions} partitions; {idle} waits in reserve.")
 
 
 def check_count(answer: int | None, times: list[float], now: float, width_seconds: float) -> None:
-    """Payments in (now - width, now]."""
+    """Check the number of payments in (now - width, now]."""
     right = sum(now - width_seconds < time <= now for time in times)
     hint = "The window is open on the left and closed on the right: (t - w, t]."
     check(
@@ -30,14 +30,14 @@ def check_count(answer: int | None, times: list[float], now: float, width_second
 
 
 def check_threshold(answer: float | None, missed_cost: float, review_cost: float) -> None:
-    """The probability above which a review pays: review cost < probability x loss."""
+    """Check the probability above which a review pays: review cost < probability x loss."""
     right = isinstance(answer, (int, float)) and abs(answer - review_cost / missed_cost) < 0.005
     hint = "A review pays when probability x loss exceeds its cost."
     check(answer, right, hint, "The dearer a miss, the lower the bar for a second look.")
 
 
 def check_promql(answer: str | None) -> None:
-    """A PromQL expression for the share of predictions that are fraud over a minute."""
+    """Check a PromQL expression for the share of predictions that are fraud over a minute."""
     frauds, _, requests = str(answer).replace(" ", "").partition("/")
     right = "rate(fraud_predictions_total[1m])" in frauds and "rate(prediction_requests_total[1m])" in requests
     hint = "Divide the rate of fraud predictions by the rate of all requests, each over [1m]."

@@ -1,4 +1,4 @@
-"""What an earlier notebook leaves for a later one; made here, and said so, when it is not there."""
+"""Materials from an earlier notebook for a later one; made when missing."""
 
 from __future__ import annotations
 
@@ -19,61 +19,63 @@ from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorC
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.reader import TransactionReader
 from capstone_utils.ingestion.streaming.topics import TopicError, end_offsets, recreate_topic
-from capstone_utils.serving.model.store import InvalidModel, Models, load_models, save_models
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import InvalidModel, Models
 from capstone_utils.serving.training.splits import split_by_time
 from capstone_utils.serving.training.train import train_models
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
 
 COURSE = SimulatorConfig(seed=7, customers=2000, days=64)
-LIVE_SECONDS = 20  # how long notebook 1 sends in real time
-READ_SECONDS = 60.0  # how long none may come before reading the topic is given up
+LIVE_SECONDS = 20  # notebook 1 sends so long in real time
+READ_SECONDS = 60.0  # none may come for so long before reading the topic is given up
 
 
 @cache
 def course_stream() -> Simulation:
-    """The stream of the whole course: the same in every notebook and on every machine."""
+    """The stream of the course, the same in every notebook and everywhere."""
     return simulate(COURSE)
 
 
-def ensure_topic(broker: Broker, settings: Settings, stream: Simulation) -> int:
-    """How many messages the topic `transactions` holds, after filling it if it does not hold the whole stream."""
-    wanted = len(stream.transactions)
+def ensure_stream(broker: Broker, settings: Settings, stream: Simulation) -> int:
+    """Fill the topic `transactions` unless it is whole; return its message count."""
+    expected = len(stream.transactions)
     try:
-        found = sum(end_offsets(broker.bootstrap_servers, settings.transactions_topic).values())
+        present = sum(end_offsets(broker.bootstrap_servers, settings.transactions_topic).values())
     except TopicError:
-        found = 0
-    if found != wanted:
-        print(f"the topic holds {found:,} of {wanted:,} payments, so this notebook fills it as notebook 1 would")
+        present = 0
+    if present != expected:
+        print(f"the topic holds {present:,} of {expected:,} payments, so this notebook fills it as notebook 1 would")
         claim_topic(broker.settings, settings.transactions_topic)
         recreate_topic(broker.bootstrap_servers, settings.transactions_topic, settings.partitions)
         produce(broker.bootstrap_servers, settings.transactions_topic, transactions_of(stream.transactions))
-    return wanted
+    return expected
 
 
 def read_topic(broker: Broker, settings: Settings, messages: int) -> Iterator[Transaction]:
-    """So many transactions from the beginning of the topic, as a new consumer group reads them.
+    """The topic's first `messages` transactions, as a new consumer group reads them.
 
     Raises:
-        TimeoutError: when the rest does not come.
+        TimeoutError: when none comes for READ_SECONDS; the caller's own time between them does not count.
     """
     group = f"kitchen-{time.time_ns()}"
-    with TransactionReader(broker.bootstrap_servers, settings.transactions_topic, group) as reader:
+    where = broker.bootstrap_servers, settings.transactions_topic, group, settings.dead_letter_topic
+    with TransactionReader(*where) as reader:
         while messages > 0:
-            before = messages
+            missing = messages
             for batch in reader.batches(messages, deadline_seconds=READ_SECONDS):
                 messages -= len(batch)
                 for received in batch:
                     yield received.transaction
-            if messages == before:  # what the caller does with them takes time too, on a busy machine much
+            if messages == missing:
                 raise TimeoutError(
-                    f"{messages:,} payments of the topic {settings.transactions_topic} did not come within "
+                    f"{missing:,} payments of the topic {settings.transactions_topic} did not come within "
                     f"{READ_SECONDS:.0f} s; {settings.work_dir / 'kafka' / 'broker.log'} may say why"
                 )
 
 
 def ensure_enriched(settings: Settings, stream: Simulation) -> pd.DataFrame:
-    """The enriched transactions of notebook 2, read from its file, or made as the file would hold them."""
+    """Notebook 2's enriched transactions from their file, made first if missing."""
     if not settings.enriched_csv.exists():
         print(f"{settings.enriched_csv.name} is not there, so this notebook makes it as notebook 2 would")
         daily = daily_tables(stream.transactions, stream.labels)
@@ -84,11 +86,11 @@ def ensure_enriched(settings: Settings, stream: Simulation) -> pd.DataFrame:
 
 
 def ensure_models(settings: Settings, enriched: pd.DataFrame) -> Models:
-    """The models of notebook 3, from its directory, or trained as notebook 3 would."""
+    """The champion that notebook 3 published, or one trained as notebook 3 would."""
+    registry = ModelRegistry(settings.models_dir)
     try:
-        return load_models(settings.model_dir)
+        return registry.load()
     except InvalidModel as reason:
         print(f"{reason}; so this notebook trains one as notebook 3 would")
-    split = split_by_time(enriched)
-    save_models(train_models(split), settings.model_dir)
-    return load_models(settings.model_dir)
+    registry.publish(train_models(split_by_time(enriched)))
+    return registry.load()

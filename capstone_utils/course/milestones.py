@@ -1,4 +1,7 @@
-"""The table that a notebook ends with: each milestone, ticked only if its check ran in that notebook and held."""
+"""The table that ends a notebook: its milestones, ticked by checks.
+
+A milestone is ticked only if its check ran in that notebook and held.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ MET, UNMET = "\u2713", "unmet"
 
 
 class Milestones:
-    """A notebook's milestones and what their checks have shown so far.
+    """A notebook's milestones with the results of their checks so far.
 
     >>> milestones = Milestones("monitoring_dashboard")
     >>> milestones.check("metrics integrated", True, "Prometheus scrapes the service")
@@ -45,7 +48,9 @@ class Milestones:
         self._seen = dict.fromkeys(MILESTONES[notebook], (False, "its check did not run"))
 
     def check(self, milestone: str, met: object, seen: str) -> None:
-        """Note whether a milestone is met, and what was seen. An unmet one shows in the table and stops nothing.
+        """Note a milestone as met or unmet, with what was seen.
+
+        An unmet one shows in the table and stops nothing.
 
         Raises:
             ValueError: when it is none of the notebook's milestones.
@@ -55,7 +60,7 @@ class Milestones:
         self._seen[milestone] = (bool(met), seen)
 
     def table(self) -> MilestoneTable:
-        """What a notebook shows when this is the last expression of a cell."""
+        """The table that a notebook shows when this is the last expression of a cell."""
         return MilestoneTable((name, met, seen) for name, (met, seen) in self._seen.items())
 
 

@@ -1,4 +1,7 @@
-"""What a run measured, in one JSON file: the success metrics and every other figure that the documents quote."""
+"""The figures of a run in one JSON file, which documents quote.
+
+The success metrics are among them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ COMPARISONS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A success metric of the project's brief: what is measured, how, and when it is met."""
+    """A success metric of the project's brief: its measure, method and goal."""
 
     title: str
     comparison: str
@@ -31,7 +34,7 @@ class Metric:
     measured: str
 
     def met(self, value: float) -> bool:
-        """Whether a measured value reaches the goal."""
+        """True when a measured value reaches the goal."""
         return bool(COMPARISONS[self.comparison](value, self.goal))
 
     @property
@@ -104,7 +107,7 @@ def results_path() -> Path:
 
 
 def record(name: str, value: float, unit: str = "") -> None:
-    """Keep a figure of this run under its name, beside those that are there. `METRICS` bring their own unit.
+    """Add a figure to this run's results under its name. `METRICS` bring their own unit.
 
     Raises:
         ValueError: when the value is no finite number: nothing was measured then.
@@ -120,7 +123,7 @@ def record(name: str, value: float, unit: str = "") -> None:
 
 
 def load(path: Path) -> dict[str, Figure]:
-    """Every figure of a results file by name; none when there is no such file."""
+    """The figures of a results file by name; none when there is no such file."""
     if not path.exists():
         return {}
     content: dict[str, dict[str, float | str]] = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +131,7 @@ def load(path: Path) -> dict[str, Figure]:
 
 
 def success_rows(figures: Mapping[str, Figure]) -> list[tuple[str, str, str, str]]:
-    """(metric, goal, measured, "met" or "not met") for each success metric of the brief, in its order."""
+    """(metric, goal, measured, "met" or "not met") for each success metric, in order."""
     rows = []
     for name, metric in METRICS.items():
         figure = figures.get(name)

@@ -1,4 +1,4 @@
-"""A public address for the service, only for those who ask for it."""
+"""A public address for the service, only for those who ask."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ TOKEN, USER, PASSWORD = "NGROK_AUTHTOKEN", "CAPSTONE_TUNNEL_USER", "CAPSTONE_TUN
 
 
 def open_tunnel(port: int) -> str | None:
-    """The public URL of a tunnel to 127.0.0.1:`port`, behind a user and password; None unless all three are given.
+    """Open a tunnel to 127.0.0.1:`port`, behind a user and password; return its public URL.
 
-    The environment names the account's token and the user and password that callers need. The tunnel ends with this
-    process, or with `pyngrok.ngrok.kill()`.
+    The environment names the account's token, and the user and password that callers need. None is returned unless all
+    three are set. The tunnel ends with this process, or with `pyngrok.ngrok.kill()`.
     """
     token, user, password = (os.environ.get(name) for name in (TOKEN, USER, PASSWORD))
     if not (token and user and password):

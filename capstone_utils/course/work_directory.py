@@ -1,4 +1,4 @@
-"""Who works in a work directory: each process says so by locks that the system lets go when the process ends."""
+"""Locks on a work directory and its topics; the system lets them go when their process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
 LOCKS = "locks"  # a folder of the work directory
-IN_USE = "in-use"  # its lock that everybody shares and that a run has alone while it clears
-MADE_BY_RUN = "made by a run: the next run clears this folder"
+IN_USE = "in-use"  # the lock that all share, and that a run has alone while it clears
+MADE_BY_RUN = "made-by-a-run"  # a mark: the next run may clear the folder
 
-_held: dict[Path, TextIOWrapper] = {}  # locks of this process, by file
+_held: dict[Path, TextIOWrapper] = {}  # this process's locks; a closed file would let its lock go
 
 
-class InUse(CapstoneError):
-    """A work directory, or a topic of its broker, that another process works with; the message says what to do."""
+class WorkDirTaken(CapstoneError):
+    """A work directory, or a topic of its broker, that belongs to another process or holds other things."""
 
 
 def join(work_dir: Path) -> None:
-    """Say that this process works in the directory, until it ends: no run clears it meanwhile."""
-    _take(work_dir / LOCKS / IN_USE, fcntl.LOCK_SH)
+    """Keep runs from clearing the directory until this process ends."""
+    if work_dir.exists() and not os.access(work_dir, os.W_OK):
+        return  # a mount for reading only: no run clears it
+    _lock(work_dir / LOCKS / IN_USE, fcntl.LOCK_SH)
 
 
 def take_over(work_dir: Path) -> None:
@@ -33,63 +35,49 @@ def take_over(work_dir: Path) -> None:
     A folder outside build/ is cleared only if an earlier run found it empty.
 
     Raises:
-        FileExistsError: when a folder is in the way that holds other things.
-        InUse: when another process works in the directory.
+        WorkDirTaken: when it holds other things, or another process works in it.
     """
-    lock = work_dir / LOCKS / IN_USE
+    mark = work_dir / LOCKS / MADE_BY_RUN
     others = [each for each in work_dir.glob("*") if each.name != LOCKS]
-    ours = work_dir.is_relative_to(ROOT / "build") or (lock.exists() and lock.read_text() == MADE_BY_RUN)
-    if others and not ours:
-        raise FileExistsError(
+    if others and not (work_dir.is_relative_to(ROOT / "build") or mark.exists()):
+        raise WorkDirTaken(
             f"CAPSTONE_WORK_DIR={work_dir} is not empty and no run made it. Name an empty one: a run clears it."
         )
-    if _take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB) is None:
-        raise InUse(
+    if not _lock(work_dir / LOCKS / IN_USE, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        raise WorkDirTaken(
             f"an open notebook, or a command, works in {work_dir}, which a run would clear. Shut the notebook's kernel "
             "down (menu Kernel) or stop the command, or set CAPSTONE_WORK_DIR to another folder."
         )
+    mark.touch()
     for each in others:
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each, ignore_errors=True)
         else:
             each.unlink(missing_ok=True)
-    _write(lock, MADE_BY_RUN)
     join(work_dir)
 
 
 def claim_topic(settings: Settings, topic: str) -> None:
-    """Make the topic this process's own until it ends: no other notebook empties or fills it meanwhile.
+    """Keep other notebooks from emptying or filling the topic until this process ends.
 
     Raises:
-        InUse: when a topic of this name is another process's already.
+        WorkDirTaken: when another process has claimed it.
     """
-    lock = settings.work_dir / LOCKS / f"{topic}.topic"
-    if lock in _held:
-        return
-    if _take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB) is None:
-        raise InUse(
-            f"another kernel (process {lock.read_text() or 'unknown'}) fills the topic {topic} of {settings.work_dir}. "
-            "Shut it down (menu Kernel of the other notebook) and run this cell again, or give this notebook a "
-            "CAPSTONE_WORK_DIR of its own."
+    if not _lock(settings.work_dir / LOCKS / f"{topic}.topic", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        raise WorkDirTaken(
+            f"another kernel fills the topic {topic} of {settings.work_dir}. Shut it down (menu Kernel of the other "
+            "notebook) and run this cell again, or give this notebook a CAPSTONE_WORK_DIR of its own."
         )
-    _write(lock, str(os.getpid()))
 
 
-def _take(lock: Path, how: int) -> TextIOWrapper | None:
-    """The locked file, which `_held` keeps open; None when another process has it and `how` says not to wait."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    file = _held.get(lock) or lock.open("a")  # never "w": what it says is the holder's
+def _lock(path: Path, how: int) -> bool:
+    """True when this process has the lock; False when another one does and `how` says not to wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = _held.pop(path, None) or path.open("a+")  # NFS wants it open for reading and writing
     try:
         fcntl.flock(file, how)
     except BlockingIOError:
-        _held.pop(lock, None)  # what was shared is lost when it could not be had alone
         file.close()
-        return None
-    return _held.setdefault(lock, file)
-
-
-def _write(lock: Path, text: str) -> None:
-    file = _held[lock]
-    file.truncate(0)
-    file.write(text)
-    file.flush()
+        return False
+    _held[path] = file
+    return True

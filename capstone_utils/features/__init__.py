@@ -1,1 +1,1 @@
-"""Floor 2: what the features are, computed one transaction at a time and over a whole history, with equal results."""
+"""Floor 2: the features, one transaction at a time or over whole histories, equal."""

@@ -1,4 +1,4 @@
-"""Slow features: batch tables made once a day, each row effective for one day and made from what came before it."""
+"""Slow features: batch tables made once a day from the days before."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.spec import DAY_US
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import replaced
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
+from capstone_utils.transaction import DAY_US
 
 RISK_DAYS = 14
 PROFILE_DAYS = 14
@@ -20,15 +22,20 @@ PRIOR_TRANSACTIONS = 20  # a merchant's risk starts as if this many transactions
 BASE_RATE = 0.005
 
 
+class InvalidDailyTables(CapstoneError):
+    """A file that does not hold whole batch tables."""
+
+
 @dataclass(frozen=True)
 class DailyTable:
-    """Values by effective day and key. Day d is days since 1970 UTC; a day without a row uses the last one before it.
+    """Values by effective day and key.
 
-    `max_staleness_days` bounds how old that row may be; beyond it, and for unknown keys, the value is missing (NaN).
+    Day d is the number of days since 1970 UTC. A day without a row uses the last row before it, if that is at most
+    `max_staleness_days` old. Beyond that, and for unknown keys, the value is missing (NaN).
     """
 
     first_day: int
-    values: np.ndarray  # shape (days, keys)
+    values: Floats  # shape (days, keys)
     columns: Mapping[Hashable, int]  # key -> column
     max_staleness_days: int = 2
 
@@ -39,22 +46,22 @@ class DailyTable:
             return math.nan
         return self.values.item(day if day < last else last, column)
 
-    def lookup_many(self, event_time_us: np.ndarray, keys: pd.Series) -> np.ndarray:
+    def lookup_many(self, event_time_us: Integers, keys: pd.Series) -> Floats:
         """`lookup` for each of n times and keys, shape (n,)."""
         codes, unique = pd.factorize(keys)
         column = np.array([self.columns.get(key, -1) for key in unique], dtype=np.int64)[codes]
         day = event_time_us // DAY_US - self.first_day
         row = np.minimum(day, len(self.values) - 1)
         missing = (row < 0) | (day - row > self.max_staleness_days) | (column < 0)
-        found = self.values[np.where(missing, 0, row), np.where(missing, 0, column)]
-        return np.where(missing, np.nan, found)
+        values = self.values[np.where(missing, 0, row), np.where(missing, 0, column)]
+        return np.where(missing, np.nan, values)
 
 
 def merchant_risk(transactions: pd.DataFrame, labels: pd.DataFrame, days: int = RISK_DAYS) -> DailyTable:
     """The smoothed share of reported fraud at each merchant over the previous `days`, by effective day.
 
-    Row d counts the transactions of days d - days to d - 1, and as fraud only those reported before day d began:
-    (reported + prior * base rate) / (transactions + prior), the mean of a Beta posterior.
+    Row d counts the transactions of days d - days to d - 1. Of these it counts as fraud only those reported before day
+    d began. The risk is (reported + prior * base rate) / (transactions + prior), the mean of a Beta posterior.
     """
     codes, merchants = pd.factorize(transactions["merchant"])
     day = (transactions["event_time_us"] // DAY_US).to_numpy()
@@ -63,14 +70,14 @@ def merchant_risk(transactions: pd.DataFrame, labels: pd.DataFrame, days: int = 
     np.add.at(counts, (day - first, codes), 1.0)
 
     fraud = labels.loc[labels["is_fraud"], ["transaction_id", "known_at_us"]]
-    where = pd.Series(np.arange(len(transactions)), index=transactions["transaction_id"]).loc[fraud["transaction_id"]]
-    event_row = day[where] - first
+    place = pd.Series(np.arange(len(transactions)), index=transactions["transaction_id"]).loc[fraud["transaction_id"]]
+    event_row = day[place] - first
     starts = np.maximum((fraud["known_at_us"] // DAY_US).to_numpy() - first, event_row) + 1
     ends = event_row + days + 1
-    counted = starts < np.minimum(ends, rows)
+    in_time = starts < np.minimum(ends, rows)
     change = np.zeros((rows + days + 2, len(merchants)))
-    np.add.at(change, (starts[counted], codes[where][counted]), 1.0)
-    np.add.at(change, (ends[counted], codes[where][counted]), -1.0)
+    np.add.at(change, (starts[in_time], codes[place][in_time]), 1.0)
+    np.add.at(change, (ends[in_time], codes[place][in_time]), -1.0)
     reported = np.cumsum(change, axis=0)[:rows]
     risk = (reported + PRIOR_TRANSACTIONS * BASE_RATE) / (_previous(counts, days) + PRIOR_TRANSACTIONS)
     return DailyTable(first, risk, {merchant: column for column, merchant in enumerate(merchants)})
@@ -87,7 +94,7 @@ def user_profile(transactions: pd.DataFrame, days: int = PROFILE_DAYS) -> DailyT
 
 
 def daily_tables(transactions: pd.DataFrame, labels: pd.DataFrame) -> dict[str, DailyTable]:
-    """The batch tables of the spec by feature name, from one history and the labels that go with it."""
+    """The batch tables of the spec by feature name, from one history and its labels."""
     return {
         "merchant_risk": merchant_risk(transactions, labels),
         "user_daily_transactions": user_profile(transactions),
@@ -109,12 +116,12 @@ def read_daily(path: Path) -> dict[str, DailyTable]:
     """The tables by feature name from a file that `write_daily` wrote.
 
     Raises:
-        ValueError: when it is not such a file, or not all of it is there.
+        InvalidDailyTables: when it is another kind of file, or a part of it is missing.
     """
     try:
         return _read(path)
     except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} holds no whole batch tables ({error}); notebook 2 writes them") from error
+        raise InvalidDailyTables(f"{path} holds no whole batch tables ({error}); notebook 2 writes them") from error
 
 
 def _read(path: Path) -> dict[str, DailyTable]:
@@ -130,8 +137,9 @@ def _read(path: Path) -> dict[str, DailyTable]:
         }
 
 
-def _previous(counts: np.ndarray, days: int) -> np.ndarray:
-    """Row d holds the sum of rows d - days to d - 1."""
+def _previous(counts: Array, days: int) -> Array:
+    """Sums over previous days: row d sums rows d - days to d - 1."""
     total = np.vstack([np.zeros(counts.shape[1]), np.cumsum(counts, axis=0)])
     row = np.arange(len(counts))
-    return total[row] - total[np.maximum(row - days, 0)]
+    sums: Floats = total[row] - total[np.maximum(row - days, 0)]
+    return sums

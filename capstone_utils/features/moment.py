@@ -1,11 +1,14 @@
-"""Features of the moment itself: from the transaction's own amount and time, one by one or as whole columns."""
+"""Features of the moment: from a transaction's own amount and time.
+
+They take single values or whole columns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from capstone_utils.features.spec import DAY_US, SECOND_US
+from capstone_utils.transaction import DAY_US, SECOND_US
 
 HOUR_US = 3600 * SECOND_US
 NIGHT_HOURS = 7  # 0:00 to 6:59 UTC

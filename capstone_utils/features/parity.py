@@ -1,4 +1,4 @@
-"""Proof that two computations of the features agree: bit for bit, feature by feature, with the worst example."""
+"""Parity of two computations of the features, bit for bit, by feature."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LASTING = ("amount_ratio", "first_seen")  # kinds of features that need a user's
 def parity_report(
     online: pd.DataFrame, offline: pd.DataFrame, features: Sequence[str], transactions: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """One row a feature: rows compared, mismatches, nulls on one side only, and the worst example of a mismatch.
+    """One row per feature: rows, mismatches, nulls on one side, worst mismatch.
 
-    The frames share their index, transaction_id as a rule; a row on one side only is an error, not a mismatch. With
-    `transactions` (integer units, the same index), the column `transaction` holds the worst example's transaction.
+    The frames share their index, usually transaction_id. A row on one side only is an error, not a mismatch. With
+    `transactions` (integer units, the same index), the column `transaction` holds that of the worst mismatch.
 
     Raises:
         ValueError: when the two frames do not hold the same transactions.
@@ -38,8 +38,8 @@ def parity_report(
     worst = pd.Series([row["worst_transaction"] for row in rows], dtype=object)  # whole numbers, or None
     report = pd.DataFrame(rows).assign(worst_transaction=worst)
     if transactions is not None:
-        found = [None if i is None else next(transactions_of(transactions.loc[[i]])) for i in worst]
-        report["transaction"] = pd.Series(found, dtype=object)
+        examples = [None if i is None else next(transactions_of(transactions.loc[[i]])) for i in worst]
+        report["transaction"] = pd.Series(examples, dtype=object)
     return report
 
 
@@ -65,16 +65,16 @@ def _compare(name: str, online: pd.Series, offline: pd.Series) -> dict[str, obje
 
 
 @dataclass
-class _Followed:
-    """One user's arrivals, what was emitted for each, how many are compared, whether they reach back to the first."""
+class _UserLog:
+    """One user's arrivals, and the features emitted for each."""
 
     rows: list[Transaction] = field(default_factory=list)
-    emitted: list[tuple[float, ...] | None] = field(default_factory=list)
-    compared: int = 0
-    whole: bool = True
+    emitted: list[tuple[float, ...] | None] = field(default_factory=list)  # None for a duplicate
+    compared: int = 0  # so many of the first rows
+    whole: bool = True  # the rows reach back to the user's first transaction
 
     def drop_before(self, retention_us: int) -> int:
-        """How many transactions were dropped, older than the retention as of the latest one."""
+        """Drop the transactions older than the retention as of the latest one; return their number."""
         horizon = max(row.event_time_us for row in self.rows) - retention_us
         kept = [place for place, row in enumerate(self.rows) if row.event_time_us > horizon]
         dropped = len(self.rows) - len(kept)
@@ -85,17 +85,19 @@ class _Followed:
 
 
 class ParitySampler:
-    """A live check: features as they were emitted for a sample of users, against the offline frame over their log.
+    """A live parity check: sampled users' emitted features against the offline frame.
 
-    Give `record` each transaction with what `update` said, and call `check` now and then; `rows` and `mismatches` count
-    what was compared, for monitoring. A log must reach back as far as the state that answered: users whom `state`
-    does not know yet are followed from their first transaction on; those whom it knows, from what it retains of them.
-    That determines their windows, but not whether a device is new or what they usually spend, so these features of
-    theirs are left out. Windows over another key, and fraud rates, are left out for all.
+    Give `record` each transaction with the features that `update` returned, and call `check` now and then. `rows` and
+    `mismatches` count what was compared, for monitoring.
 
-    A check leaves at most `max_rows` transactions: the longest logs lose what has left the retention, and are from then
-    on treated like those of known users; if that is not enough, whole users are let go. One sampler watches one state:
-    where that is replaced, by a snapshot say, begin another.
+    A log must reach back as far as the state. Users whom `state` does not know yet are followed from their first
+    transaction on. Known users are followed from the transactions that the state retains of them. These determine the
+    windows, but not whether a device is new or what the user usually spends: such features are left out for known
+    users. Windows over another key, and fraud rates, are left out for all users.
+
+    A check leaves at most `max_rows` transactions. The longest logs lose what is beyond the retention, and are then
+    treated like those of known users. If that is not enough, whole users are let go. One sampler watches one state:
+    when another state takes its place, such as one from a snapshot, make another sampler.
     """
 
     def __init__(
@@ -112,23 +114,26 @@ class ParitySampler:
         self.spec = state.spec
         self.rows = self.mismatches = self.users_let_go = 0
         self._daily, self._share, self._max_rows = daily, share, max_rows
-        self._users: dict[int, _Followed] = {}
+        self._users: dict[int, _UserLog] = {}
         self._let_go: set[int] = set()
         for user_id in filter(self.samples, state.users):
             rows = state.retained(user_id)
-            self._users[user_id] = _Followed(rows, [None] * len(rows), len(rows), whole=False)
+            self._users[user_id] = _UserLog(rows, [None] * len(rows), len(rows), whole=False)
         self.kept = sum(len(user.rows) for user in self._users.values())
 
     def samples(self, user_id: int) -> bool:
-        """Whether the user belongs to the sample: the same for every sampler of that share."""
+        """True when the user belongs to the sample, equal for samplers of one share."""
         return user_id * 2_654_435_761 % 2**32 < self._share * 2**32  # Knuth's multiplicative hash
 
     def record(self, transaction: Transaction, emitted: tuple[float, ...] | None) -> None:
-        """Note a transaction, in order of arrival, and what `update` said of it; a full log is checked at once."""
+        """Note a transaction in order of arrival, with what `update` returned.
+
+        A full log is checked at once.
+        """
         user_id = transaction.user_id
         if user_id in self._let_go or not self.samples(user_id):
             return
-        user = self._users.setdefault(user_id, _Followed())
+        user = self._users.setdefault(user_id, _UserLog())
         user.rows.append(transaction)
         user.emitted.append(emitted)
         self.kept += 1
@@ -136,21 +141,21 @@ class ParitySampler:
             self.check()
 
     def check(self) -> pd.DataFrame:
-        """The parity report over what was recorded since the last check; it adds to `rows` and `mismatches`.
+        """The parity report of the transactions since the last check; adds to `rows` and `mismatches`.
 
-        A row `duplicate` compares whether a transaction was taken for a repeat.
+        The row `duplicate` compares which transactions were taken for repeats.
         """
         users = list(self._users.values())
         frame = pd.DataFrame([row for user in users for row in user.rows], columns=list(Transaction._fields))
-        nothing = (np.nan,) * len(self.spec.names)
-        emitted = [answer for user in users for answer in user.emitted]
-        online = pd.DataFrame([answer or nothing for answer in emitted], columns=list(self.spec.names), dtype=float)
-        online["duplicate"] = [answer is None for answer in emitted]
+        missing = (np.nan,) * len(self.spec.names)
+        emitted = [features for user in users for features in user.emitted]
+        online = pd.DataFrame([features or missing for features in emitted], columns=list(self.spec.names), dtype=float)
+        online["duplicate"] = [features is None for features in emitted]
         offline = offline_features(frame, self.spec, self._daily)
         fresh = np.array([place >= user.compared for user in users for place in range(len(user.rows))], dtype=bool)
         whole = np.array([user.whole for user in users for _ in user.rows], dtype=bool)
         lasting = [f.name for f in self.spec.features if isinstance(f, State) and f.kind in LASTING]
-        usual = [f.name for f in self.spec.features if _is_the_users(f) and f.name not in lasting]
+        usual = [f.name for f in self.spec.features if _needs_only_the_user(f) and f.name not in lasting]
         report = pd.concat(
             [
                 parity_report(online[chosen], offline[chosen], names, frame)
@@ -166,7 +171,7 @@ class ParitySampler:
         return report
 
     def _shrink(self) -> None:
-        """Drop what has left the retention from the longest logs, then whole users, until `max_rows` are left."""
+        """Drop what is beyond the retention from the longest logs, then whole users, until `max_rows` are left."""
         retention_us = key_plan(self.spec, "user_id").retention_us
         longest_first = sorted(self._users, key=lambda user_id: len(self._users[user_id].rows), reverse=True)
         for user_id in longest_first:
@@ -181,6 +186,6 @@ class ParitySampler:
             self.users_let_go += 1
 
 
-def _is_the_users(feature: Feature) -> bool:
-    """Whether the user's own transactions, and no labels, say all about the feature."""
+def _needs_only_the_user(feature: Feature) -> bool:
+    """True when the user's own transactions determine the feature, without labels."""
     return not isinstance(feature, Window) or (feature.key == "user_id" and feature.aggregate != "fraud_rate")

@@ -1,4 +1,4 @@
-"""What a spec asks of one key's state: which ranges of time to answer for, what to keep, and for how long."""
+"""The plan of one key's state: ranges of time, values to keep, retention."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from capstone_utils.features.spec import SECOND_US, FeatureSpec, Window
+from capstone_utils.features.spec import FeatureSpec, Window
+from capstone_utils.transaction import SECOND_US
 
 
 class Range(NamedTuple):
-    """A range of event time that features of one key share: (t - delay - width, t - delay]."""
+    """A range of event time that features share: (t - delay - width, t - delay]."""
 
     delay_us: int
     width_us: int
-    fraud: bool  # whether a fraud rate is asked for
+    fraud: bool  # a fraud rate is asked for
 
 
 @dataclass(frozen=True)
 class KeyPlan:
     """The ranges of one key, and what its state keeps for them.
 
-    The values of a state stand in the order of `slots`: for each range count, mean and, where asked for, fraud rate;
-    then for each column its number of distinct values in each range that asks for it.
+    The values of a state stand in the order of `slots`. First come, for each range, count, mean and, where asked for,
+    fraud rate. Then comes, for each column, the number of distinct values in each range that asks for it.
     """
 
     key: str
@@ -35,7 +36,7 @@ class KeyPlan:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether there are ranges, and all of them end with the transaction itself and ask for no fraud rate."""
+        """True when all ranges, at least one, end with the transaction itself and have no fraud rate."""
         return bool(self.ranges) and not any(each.delay_us or each.fraud for each in self.ranges)
 
     @cached_property
@@ -45,12 +46,12 @@ class KeyPlan:
 
     @cached_property
     def ones(self) -> list[float]:
-        """The numbers of distinct values around a transaction that is alone."""
+        """The numbers of distinct values for a transaction alone in every range."""
         return [1.0] * sum(map(len, self.distinct))
 
     @cached_property
     def slots(self) -> tuple[tuple[str, str, int], ...]:
-        """What each value of a state is: aggregate, text column if any, position in `ranges`."""
+        """The aggregate, text column (if any) and position in `ranges` of each value of a state."""
         slots = []
         for place, each in enumerate(self.ranges):
             slots += [("count", "", place), ("mean", "", place)] + [("fraud_rate", "", place)] * each.fraud
@@ -59,7 +60,7 @@ class KeyPlan:
         return tuple(slots)
 
     def place(self, window: Window) -> int:
-        """Where the window's value stands among the values of a state."""
+        """The position of the window's value among the values of a state."""
         ranges = [(each.delay_us, each.width_us) for each in self.ranges]
         column = window.column if window.aggregate == "distinct" else ""
         return self.slots.index((window.aggregate, column, ranges.index(_range(window))))

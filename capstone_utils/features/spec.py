@@ -1,4 +1,4 @@
-"""What the features are: one declaration that the online state, the offline frame and every model read."""
+"""The feature spec: one declaration for online state, offline frame, models."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Literal
 
-SECOND_US = 1_000_000
-DAY_US = 86_400 * SECOND_US
+from capstone_utils.errors import CapstoneError
+from capstone_utils.transaction import DAY_SECONDS, SECOND_US
+
+# The places of a new kind of State. From the transaction alone: `State.kind` below, MOMENT in features/moment.py (which
+# online and offline share), the words in serving/model/reasons.py, the oracle in tests/features/naive.py. From what the
+# user did before: `State.kind`, HISTORY, `UserState.history` (in HISTORY's order), features/offline/history.py, words
+# and oracle. The tests of the spec, of parity and of the reasons fail while one of them is missing.
+HISTORY = ("seconds_since_last", "speed_kmh", "amount_ratio")
 
 Key = Literal["user_id", "merchant"]
 Text = Literal["location", "merchant", "device"]
 
 
-class InvalidSpec(ValueError):
+class InvalidSpec(CapstoneError):
     """A declaration that cannot be computed; names the feature, what it says and what would be right."""
 
 
@@ -23,8 +29,8 @@ class InvalidSpec(ValueError):
 class Window:
     """An aggregate over one key's transactions with event time in (t - delay - seconds, t - delay].
 
-    Without a delay this transaction itself is in it. `fraud_rate` is the share of those transactions that had been
-    reported as fraud within `delay_seconds` of their event time: what was known of each of them by then, for certain.
+    Without a delay this transaction itself is in it. `fraud_rate` is the share of those transactions that were reported
+    as fraud within `delay_seconds` of their event time. At time t, this is known for certain of each of them.
     """
 
     name: str
@@ -37,7 +43,7 @@ class Window:
 
 @dataclass(frozen=True)
 class State:
-    """A value of the moment or of what the user did before, however long ago; `user_state.py` says how each is made."""
+    """A value of the moment or of the user's history: `moment.py`, `user_state.py`."""
 
     name: str
     kind: Literal[
@@ -55,7 +61,10 @@ class State:
 
 @dataclass(frozen=True)
 class Daily:
-    """A value of a batch table: the transaction of day d sees the row of `key` made from what was known before d."""
+    """A value of a batch table.
+
+    A transaction of day d sees what was known of its `key` before day d.
+    """
 
     name: str
     key: Key
@@ -66,7 +75,7 @@ Feature = Window | State | Daily
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """An ordered set of features, the lateness it tolerates, what it may remember, and a hash of it all.
+    """An ordered set of features, with limits of lateness and memory.
 
     Raises:
         InvalidSpec: for a feature that cannot be computed, by name.
@@ -115,7 +124,7 @@ class FeatureSpec:
 
     @cached_property
     def label_delay_us(self) -> int:
-        """Within how long of its transaction a report of fraud counts, microseconds; 0 when no feature asks."""
+        """The time after a transaction in which a report of fraud counts, microseconds; 0 when no feature asks."""
         delays = (window.delay_seconds for window in self.windows if window.aggregate == "fraud_rate")
         return max(delays, default=0) * SECOND_US
 
@@ -165,7 +174,7 @@ SPEC = FeatureSpec(
     (
         *BRIEF.features,
         *_windows(3600, "_1h", "location", "device", "merchant"),
-        *_windows(86_400, "_24h", "location", "device", "merchant"),
+        *_windows(DAY_SECONDS, "_24h", "location", "device", "merchant"),
         State("seconds_since_last", "seconds_since_last"),
         State("speed_kmh", "speed_kmh"),
         State("is_new_device", "first_seen", "device"),

@@ -1,4 +1,4 @@
-"""Transactions of a frame, whoever made it: the simulator, or a file of your own."""
+"""Transactions of a frame: of the simulator, or of a file of your own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from capstone_utils.transaction import Transaction
 
 
 def transactions_of(frame: pd.DataFrame) -> Iterator[Transaction]:
-    """The rows of a frame like `Simulation.transactions` as `Transaction` objects, in the frame's order."""
+    """The rows of a frame as `Transaction` objects, in the frame's order.
+
+    Columns as in `Simulation.transactions`: transaction_id, user_id, amount_cents and event_time_us (microseconds since
+    1970 UTC) as integers; location, merchant and device as text or categories.
+    """
     columns = []
     for name in Transaction._fields:
         column = frame[name]

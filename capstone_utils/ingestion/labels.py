@@ -1,11 +1,10 @@
-"""What the bank learns, and when: fraud reported days later, sometimes never, and now and then wrongly."""
+"""Labels as the bank gets them: fraud reported days later, sometimes never, and now and then wrongly."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 LABEL_DELAY_DAYS = 7  # after so many days without a report, a payment counts as legitimate
-DAY_US = 86_400_000_000
 
 
 def labels_known_by(labels: pd.DataFrame, time_us: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where payments happen: twenty cities of the United States, and how far apart they are."""
+"""The places of transactions: twenty cities of the United States, and the distances between them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Has what the model sees moved? Population stability index and Kolmogorov-Smirnov distance, feature by feature."""
+"""Drift of the model's inputs: population stability index and Kolmogorov-Smirnov distance, feature by feature."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
+
+from capstone_utils.ingestion.arrays import Floats
 
 BINS = 10
 # Below 500 rows chance alone moves the index: with n and m rows in b bins it is about (b - 1) * (1/n + 1/m) when
@@ -44,7 +46,7 @@ def drift_report(reference: pd.DataFrame, recent: pd.DataFrame) -> pd.DataFrame:
     return report.sort_values("psi", ascending=False, ignore_index=True)
 
 
-def population_stability_index(reference: np.ndarray, recent: np.ndarray) -> float:
+def population_stability_index(reference: Floats, recent: Floats) -> float:
     """sum((q - p) * ln(q / p)) over bins, p the reference's share of a bin and q the recent one's; 0 when equal.
 
     The bins are the reference's tenths, one below its least value, and one for what is missing (NaN). Each bin counts
@@ -62,7 +64,7 @@ def population_stability_index(reference: np.ndarray, recent: np.ndarray) -> flo
     return float(((shares["recent"] - shares["reference"]) * np.log(shares["recent"] / shares["reference"])).sum())
 
 
-def bin_counts(reference: np.ndarray, recent: np.ndarray) -> pd.DataFrame:
+def bin_counts(reference: Floats, recent: Floats) -> pd.DataFrame:
     """Rows in each bin (index: what the bin holds) of the two samples (columns reference, recent)."""
     known = reference[~np.isnan(reference)]
     least = known.min() if len(known) else 0.0
@@ -77,15 +79,16 @@ def bin_counts(reference: np.ndarray, recent: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(columns, index=names)
 
 
-def _numbers(name: str, frame: pd.DataFrame, feature: str) -> np.ndarray:
+def _numbers(name: str, frame: pd.DataFrame, feature: str) -> Floats:
     if feature not in frame.columns:
         raise ValueError(f"{name} lacks the column {feature!r}; it has {', '.join(map(str, frame.columns))}")
     if not pd.api.types.is_numeric_dtype(frame[feature]):
         raise ValueError(f"{name}[{feature!r}] holds {frame[feature].dtype}, not numbers; leave it out or encode it")
-    return frame[feature].to_numpy(float, na_value=np.nan)
+    numbers: Floats = frame[feature].to_numpy(float, na_value=np.nan)
+    return numbers
 
 
-def _kolmogorov_smirnov(reference: np.ndarray, recent: np.ndarray) -> tuple[float, float]:
+def _kolmogorov_smirnov(reference: Floats, recent: Floats) -> tuple[float, float]:
     known = [values[~np.isnan(values)] for values in (reference, recent)]
     if not all(map(len, known)):
         return float("nan"), float("nan")

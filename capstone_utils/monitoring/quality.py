@@ -1,16 +1,17 @@
-"""How good the verdicts were, as far as the labels have arrived; and whom they wronged."""
+"""Quality of the verdicts, as far as labels have arrived: precision and recall by day, false alarms by behaviour."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.spec import DAY_US
+from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, labels_known_by
 from capstone_utils.ingestion.simulation.simulator import Simulation
+from capstone_utils.transaction import DAY_US
 
 
-def quality_by_day(stream: Simulation, alerts: np.ndarray, today_us: int) -> pd.DataFrame:
+def quality_by_day(stream: Simulation, alerts: Booleans, today_us: int) -> pd.DataFrame:
     """By day of the stream: precision, recall, and the share of labels known on `today_us`; alerts has a row a payment.
 
     A payment counts as legitimate only a week later, so the precision of a younger day is not known yet (NaN). Its
@@ -33,7 +34,7 @@ def quality_by_day(stream: Simulation, alerts: np.ndarray, today_us: int) -> pd.
     )
 
 
-def false_positive_rates(truth: pd.DataFrame, alerts: np.ndarray) -> pd.Series:
+def false_positive_rates(truth: pd.DataFrame, alerts: Booleans) -> pd.Series:
     """The share of legitimate payments called fraud, by what the simulator knows the customer was doing; ascending."""
     legitimate = (truth["scenario"] == "legitimate").to_numpy()
     doing = truth["hard_negative"].astype(str).replace("none", "everyday payments").str.replace("_", " ")

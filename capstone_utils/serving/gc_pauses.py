@@ -1,15 +1,18 @@
-"""A garbage collector that does not look again at what stays: one look through all of it is the slowest answer."""
+"""Move long-lived objects out of the garbage collector's reach: a full collection was the slowest request."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
 
-YOUNG = 50_000  # new objects between two looks at them, instead of 700: a batch's all go together
+YOUNG = 50_000  # new objects between two young collections, instead of 700: a batch's objects all go together
 
 
 def freeze_heap() -> None:
-    """Set aside all that there is, and from now on what outlives a full collection. The state holds no cycles."""
+    """Freeze all present objects, and later those that outlive a full collection.
+
+    Nothing leaks: the state holds no reference cycles.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])

@@ -1,9 +1,10 @@
-"""A partition's state in a file: replaced whole or not at all, and read only if it is of this log and this spec."""
+"""A state in a file: replaced whole or not at all, and read only if it is of this log and this spec."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -12,26 +13,35 @@ from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.online.snapshot import InvalidSnapshot, seal, unseal
 from capstone_utils.features.spec import FeatureSpec
 from capstone_utils.files import replaced
+from capstone_utils.serving.score import Score
 
 LENGTH_BYTES = 4
 
 
-def write_snapshot(path: Path, log_id: str, offset: int, online: OnlineFeatures) -> None:
+class Snapshot(NamedTuple):
+    """The state of a log up to before `offset`: the users' features, and the scores that are kept, oldest first."""
+
+    online: OnlineFeatures
+    offset: int
+    scores: list[Score]
+
+
+def write_snapshot(path: Path, log_id: str, offset: int, online: OnlineFeatures, scores: Iterable[Score] = ()) -> None:
     """Keep the state, which has seen the log of this id up to before `offset`.
 
     Raises:
         OSError: when it could not be written; an earlier file is still there then.
     """
-    head = orjson.dumps([log_id, offset])
+    head = orjson.dumps([log_id, offset, [score.to_row() for score in scores]])
     body = len(head).to_bytes(LENGTH_BYTES, "little") + head + online.snapshot()
     with replaced(path) as partial:
         partial.write_bytes(seal(online.spec, "one partition", body))
 
 
 def read_snapshot(
-    path: Path, log_id: str, spec: FeatureSpec, daily: Mapping[str, DailyTable]
-) -> tuple[OnlineFeatures, int] | None:
-    """The state and the offset that it expects next; None when there is no file.
+    path: Path, log_id: str, spec: FeatureSpec, daily: Mapping[str, DailyTable] | None = None
+) -> Snapshot | None:
+    """The snapshot in a file; None when there is no file.
 
     Raises:
         InvalidSnapshot: when it is damaged, of another spec or of another log.
@@ -43,7 +53,8 @@ def read_snapshot(
         return None
     body = unseal(spec, "one partition", data)
     start = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
-    found_id, offset = orjson.loads(body[LENGTH_BYTES:start])
-    if found_id != log_id:
-        raise InvalidSnapshot(f"is of the log {found_id}, and this one is {log_id}")
-    return OnlineFeatures.from_snapshot(bytes(body[start:]), spec, daily), offset
+    its_log, offset, *rows = orjson.loads(body[LENGTH_BYTES:start])
+    if its_log != log_id:
+        raise InvalidSnapshot(f"is of the log {its_log}, and this one is {log_id}")
+    scores = [Score.from_row(row) for row in (rows[0] if rows else ())]
+    return Snapshot(OnlineFeatures.from_snapshot(bytes(body[start:]), spec, daily), offset, scores)

@@ -12,11 +12,12 @@ import pytest
 from capstone_utils.features.daily_tables import daily_tables, write_daily
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
-from capstone_utils.ingestion.broker.broker import Broker, broker_dir
+from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.arrivals import arrive
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.serving.model.store import Models, save_models
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import Models
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import Transaction
 from tests.faults.house import House
@@ -29,7 +30,7 @@ def broker_processes() -> Callable[[Settings], list[psutil.Process]]:
 
     def find(settings: Settings) -> list[psutil.Process]:
         found = psutil.process_iter(["name", "cwd"])
-        return [each for each in found if each.info == {"name": "java", "cwd": str(broker_dir(settings))}]
+        return [each for each in found if each.info == {"name": "java", "cwd": str(Broker.directory_in(settings))}]
 
     return find
 
@@ -55,7 +56,7 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features = offline_features(past.transactions, SPEC, daily)
     fraud = (past.truth["scenario"] != "legitimate").to_numpy(float)
     found = [small_model(features, fraud, names) for names in (SPEC.names, BRIEF_FEATURES)]
-    save_models(Models(*found), settings.model_dir)
+    ModelRegistry(settings.models_dir).publish(Models(*found))
     write_daily(daily, settings.daily_tables)
     return settings.work_dir
 

@@ -23,13 +23,13 @@ class After:
         self.inner, self.method, self.left = inner, method, number
 
     def __getattr__(self, name):
-        found = getattr(self.inner, name)
+        attribute = getattr(self.inner, name)
         if name != self.method:
-            return found
+            return attribute
 
         def call(*arguments, **named):
-            result = found(*arguments, **named)
-            self.left -= bool(result) or name != "poll"  # a poll that brought nothing is no batch
+            result = attribute(*arguments, **named)
+            self.left -= name != "poll" or bool(result.records)  # a poll that brought nothing is no batch
             if self.left <= 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
@@ -37,9 +37,9 @@ class After:
         return call
 
 
-def open_client(settings, moved):
+def open_client(settings):
     step, number = sys.argv[1], int(sys.argv[2])
-    client = original_open_client(settings, moved)
+    client = original_open_client(settings)
     if step in ("features", "freeze"):
         rule, left = Classifier.classify, [number]
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from confluent_kafka import Producer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from capstone_utils.features.daily_tables import read_daily
+from capstone_utils.ingestion.streaming.clients import open_admin
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import load_models
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.worker.audit import Audit, audit
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
@@ -57,9 +58,8 @@ class House:
             api_port=0,
             metrics_port=0,
         )
-        self.classifiers = {
-            classifier.version: classifier for classifier in [Classifier(load_models(self.settings.model_dir))]
-        }
+        classifier = Classifier(ModelRegistry(self.settings.models_dir).load())
+        self.classifiers = {classifier.version: classifier}
         self.log = state_dir / "workers.log"
         create_topics(base.bootstrap_servers, {self.settings.transactions_topic: partitions})
 
@@ -94,16 +94,20 @@ class House:
         )
 
     @contextlib.contextmanager
-    def worker(self, settings: Settings | None = None, *dying: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(
+        self, settings: Settings | None = None, *dying: str, environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A worker as a process, sound or dying at a step; killed at the end, if it still runs."""
         command = (
             [sys.executable, str(DYING), *dying]
             if dying
             else [sys.executable, "-m", "capstone_utils.serving.worker.main"]
         )
-        environment = os.environ | {"PYTHONPATH": str(ROOT)} | (settings or self.settings).to_environment()
+        own = (settings or self.settings).to_environment() | (environment or {})
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)} | own, stdout=log, stderr=log
+            )
         try:
             yield process
         finally:
@@ -111,7 +115,7 @@ class House:
             process.wait()
 
     def behind(self) -> int:
-        """How many messages the group has not committed yet."""
+        """The number of messages that the group has not committed yet."""
         topic, where = self.settings.transactions_topic, self.settings.bootstrap_servers
         with KafkaConsumer(bootstrap_servers=where, group_id=self.settings.worker_group) as reader:
             return sum(
@@ -119,12 +123,17 @@ class House:
                 for partition, end in self.ends().items()
             )
 
+    def members(self) -> int:
+        """The number of the group's members, as the broker sees it."""
+        with open_admin(self.settings.bootstrap_servers) as admin:
+            return len(admin.describe_groups([self.settings.worker_group])[self.settings.worker_group]["members"])
+
     def started(self) -> int:
-        """How many workers have come as far as to work."""
+        """The number of workers that have come as far as to work."""
         return self.logged().count("Ctrl-C stops")
 
     def logged(self) -> str:
-        """What the workers have said."""
+        """The workers' log."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def ends(self) -> dict[int, int]:
@@ -143,7 +152,7 @@ class House:
         self.wait(lambda: self.behind() == 0, seconds)
 
     def finish(self) -> Audit:
-        """What the audit says, after a sound worker has done the rest and has stopped in order."""
+        """The audit, after a sound worker has done the rest and has stopped in order."""
         started = self.started()
         with self.worker() as process:
             self.wait_until_done()
@@ -153,5 +162,5 @@ class House:
         return self.audit()
 
     def audit(self) -> Audit:
-        """What the audit says now."""
+        """The audit as of now."""
         return audit(self.settings, self.classifiers, read_daily(self.settings.daily_tables))

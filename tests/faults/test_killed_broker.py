@@ -8,7 +8,7 @@ import sys
 import pytest
 from kafka.errors import KafkaError
 
-from capstone_utils.ingestion.broker.broker import broker_dir, start_broker
+from capstone_utils.ingestion.broker.broker import Broker, start_broker
 from capstone_utils.ingestion.streaming import clients
 from capstone_utils.ingestion.streaming import reader as reader_module
 from capstone_utils.ingestion.streaming.producer import DeliveryFailed, produce
@@ -110,7 +110,7 @@ def test_an_owner_that_ends_takes_its_broker_along_and_the_next_start_waits_for_
 
 def test_an_interrupted_start_leaves_no_broker_behind(fresh, broker_processes, wait_until):
     with own(fresh) as owner:
-        wait_until((broker_dir(fresh) / "state.json").exists)
+        wait_until((Broker.directory_in(fresh) / "state.json").exists)
         os.kill(owner.pid, signal.SIGINT)
         assert owner.stdout.readline() == ""
         assert owner.wait(30) != 0

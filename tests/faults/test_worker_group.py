@@ -1,6 +1,7 @@
 """Workers come, go and freeze; the topic grows; the log shrinks; the model changes: the scores stay right."""
 
 import json
+import shutil
 import signal
 import socket
 import threading
@@ -13,7 +14,8 @@ from kafka.admin import NewPartitions
 
 from capstone_utils.ingestion.streaming.clients import NoBroker, open_admin
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import MANIFEST, InvalidModel, load_models, save_models
+from capstone_utils.serving.model.registry import POINTER, ModelRegistry
+from capstone_utils.serving.model.store import MANIFEST, InvalidModel
 from capstone_utils.serving.worker.main import run_worker
 from capstone_utils.settings import InvalidSetting, Settings
 
@@ -56,7 +58,7 @@ def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arr
             house.send(arrivals[500:1000])
             assert first.wait(60) == 1
             house.wait_until_done()
-    assert "this worker leaves: another one has its name" in house.logged()
+    assert "this worker leaves: another one has its name (CAPSTONE_WORKER_NAME)" in house.logged()
     found = house.audit()
     assert found.sound, found
 
@@ -76,6 +78,24 @@ def test_a_worker_that_cannot_start_says_why(house, changes, error, sentence):
             changes = {"worker_metrics_port": taken.getsockname()[1]}
         with pytest.raises(error, match=sentence):
             run_worker(house.with_(**changes), threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"CAPSTONE_KAFKA_PORT": "99999"}, "CAPSTONE_KAFKA_PORT=99999 is not a port"),
+        ({"CAPSTONE_WORK_DIR": "SPOILT"}, "daily_tables.npz holds no whole batch tables"),
+    ],
+)
+def test_a_worker_process_that_cannot_start_says_why_in_a_sentence(house, tmp_path, changes, sentence):
+    settings = Settings(work_dir=tmp_path / "spoilt")
+    ModelRegistry(settings.models_dir).publish(ModelRegistry(house.settings.models_dir).load())
+    settings.daily_tables.write_bytes(house.settings.daily_tables.read_bytes()[:100])
+    changes = {name: value.replace("SPOILT", str(settings.work_dir)) for name, value in changes.items()}
+    with house.worker(environment=changes) as process:
+        assert process.wait(60) == 1
+    assert sentence in house.logged()
+    assert "Traceback" not in house.logged()
 
 
 def test_partitions_are_added_under_load(house, arrivals):
@@ -102,14 +122,15 @@ def test_what_retention_deleted_unread_is_counted_and_what_is_left_is_right(hous
     gone = {part: end - 100 - committed[part] for part, end in house.ends().items()}
     assert min(gone.values()) > 0
     found = house.finish()
-    assert (found.payments + found.duplicates, found.lost, found.unequal, found.twice) == (400, [], [], [])
+    assert (found.transactions + found.duplicates, found.lost, found.unequal, found.twice) == (400, [], [], [])
     assert all(f"partition {part}: {number} records were deleted" in house.logged() for part, number in gone.items())
 
 
 def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals, tmp_path):
-    models = load_models(house.settings.model_dir)
+    models = ModelRegistry(house.settings.models_dir).load()
     settings = Settings(work_dir=tmp_path / "own")
-    save_models(models, settings.model_dir)
+    registry = ModelRegistry(settings.models_dir)
+    registry.publish(models)
     settings.daily_tables.write_bytes(house.settings.daily_tables.read_bytes())
     house.settings = house.with_(work_dir=settings.work_dir)
     sending = threading.Thread(target=house.send, args=(arrivals[:4000], 400))
@@ -117,16 +138,15 @@ def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals,
         house.wait(lambda: house.started() == 1)
         sending.start()
         house.wait(lambda: sum(house.ends().values()) > 500)
-        save_models(replace(models, score=models.score._replace(threshold=0.9)), settings.model_dir)
+        second = registry.publish(replace(models, score=models.score._replace(threshold=0.9)))
         house.wait(lambda: "decides from now on" in house.logged())
-        manifest = settings.model_dir / MANIFEST
-        good = manifest.read_text()
-        manifest.write_text(json.dumps(json.loads(good) | {"models": {}}))
+        corrupt = settings.models_dir / ("0" * 12)
+        shutil.copytree(registry.path(), corrupt)
+        (corrupt / MANIFEST).write_text("{}")
+        (settings.models_dir / POINTER).write_text(json.dumps({"champion": corrupt.name, "former": [second]}))
         house.wait(lambda: "a model was refused" in house.logged())
         sending.join()
         house.wait_until_done()
-        manifest.write_text(good)
-    second = Classifier(load_models(settings.model_dir))
-    house.classifiers[second.version] = second
+    house.classifiers[second] = Classifier(registry.load(second))
     found = house.audit()
     assert found.sound, found

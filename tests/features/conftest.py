@@ -13,10 +13,10 @@ from pyspark.sql import SparkSession
 
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spark.session import find_spark_java, open_spark
-from capstone_utils.features.spec import DAY_US, SECOND_US, SPEC
+from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.broker.java import JavaNotFound
 from capstone_utils.settings import Settings
-from capstone_utils.transaction import MAX_ID, Transaction
+from capstone_utils.transaction import DAY_US, MAX_ID, SECOND_US, Transaction
 from tests.features.naive import naive_features
 from tests.features.streams import START_US
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from capstone_utils.features.daily_tables import DailyTable
-from capstone_utils.features.spec import SECOND_US, Daily, Feature, FeatureSpec, State, Window
+from capstone_utils.features.spec import Daily, Feature, FeatureSpec, State, Window
 from capstone_utils.ingestion.places import distance_km
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import SECOND_US, Transaction
 
 NEVER = -(10**18)
 Answer = dict[str, float] | None

@@ -9,8 +9,8 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from capstone_utils.features.daily_tables import DailyTable
-from capstone_utils.features.spec import DAY_US, SECOND_US, SPEC, Daily, FeatureSpec, State, Window
-from capstone_utils.transaction import Transaction
+from capstone_utils.features.spec import SPEC, Daily, FeatureSpec, State, Window
+from capstone_utils.transaction import DAY_US, SECOND_US, Transaction
 
 START_US = 1_767_225_600 * SECOND_US  # a midnight
 RISK = DailyTable(START_US // DAY_US, np.array([[0.1, 0.2], [0.3, 0.4]]), {"Amazon": 0, "Walmart": 1})

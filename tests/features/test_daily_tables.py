@@ -10,12 +10,13 @@ from capstone_utils.features.daily_tables import (
     BASE_RATE,
     PRIOR_TRANSACTIONS,
     DailyTable,
+    InvalidDailyTables,
     merchant_risk,
     read_daily,
     user_profile,
     write_daily,
 )
-from capstone_utils.features.spec import DAY_US
+from capstone_utils.transaction import DAY_US
 
 DAY = 20_000
 
@@ -100,7 +101,7 @@ def test_a_file_that_was_cut_off_says_what_writes_it_anew(tmp_path):
     path = tmp_path / "daily.npz"
     write_daily({"profile": user_profile(history([(0, 1, "M")]))}, path)
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(ValueError, match=r"daily\.npz holds no whole batch tables .* notebook 2 writes them"):
+    with pytest.raises(InvalidDailyTables, match=r"daily\.npz holds no whole batch tables .* notebook 2 writes them"):
         read_daily(path)
 
 

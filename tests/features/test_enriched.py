@@ -57,6 +57,13 @@ def test_a_file_without_a_feature_is_refused_with_its_name(enriched, tmp_path):
         read_enriched(tmp_path / "old.csv")
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"timestamp,amount\nnoon,1\n", b'a,b\n"1,2\n'])
+def test_a_file_that_is_no_table_is_refused(tmp_path, content):
+    (tmp_path / "torn.csv").write_bytes(content)
+    with pytest.raises(InvalidEnrichedFile, match=r"torn\.csv cannot be read .* run notebook 2"):
+        read_enriched(tmp_path / "torn.csv")
+
+
 def test_a_file_out_of_order_is_refused(enriched, tmp_path):
     enriched.iloc[::-1].to_csv(tmp_path / "upside_down.csv", index=False)
     with pytest.raises(InvalidEnrichedFile, match="not in event-time order"):
@@ -68,22 +75,18 @@ def test_nothing_in_it_tells_the_scenario(enriched):
     assert np.all(np.diff(enriched["transaction_id"]) > 0)
 
 
-TEXTS = ["NA", "N/A", "None", "null", "nan", "", "1001", "0042", "42", "1e5", "100000.0", "TRUE", "true", "2026-01-01"]
-TEXTS += [
-    "inf",
-    "-",
-    "1_000",
-    " x ",
-    "x",
+LOOK_ALIKES = "NA|N/A|None|null|nan|1001|0042|42|1e5|100000.0|TRUE|true|2026-01-01|inf|-|1_000| x |x|#x|Ω💳|\ufeff|=1+1"
+TEXTS = [
+    *LOOK_ALIKES.split("|"),
     "a\x00b",
     "a\x00c",
+    "\x1b",
+    "\x1b0",
+    "\x001",
     "a\r\nb",
     "a\nb",
+    "a\rb",
     'say "hi", you',
-    "#x",
-    "Ω💳",
-    "\ufeff",
-    "=1+1",
 ]
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.online.online import OnlineFeatures
-from capstone_utils.features.spec import BRIEF, SECOND_US, SPEC, FeatureSpec, Window
-from capstone_utils.transaction import Transaction
+from capstone_utils.features.spec import BRIEF, SPEC, FeatureSpec, Window
+from capstone_utils.transaction import SECOND_US, Transaction
 from tests.features.naive import Naive
 from tests.features.streams import DAILY, LABEL_DELAY, START_US, as_frame, forgetful, logs, small_specs
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from capstone_utils.course.figures.features import draw_parity
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.parity import ParitySampler, parity_report
-from capstone_utils.features.spec import SECOND_US, SPEC, FeatureSpec, State, Window
-from capstone_utils.transaction import MAX_ID, Transaction
+from capstone_utils.features.spec import SPEC, FeatureSpec, State, Window
+from capstone_utils.transaction import MAX_ID, SECOND_US, Transaction
 from tests.features.streams import DAILY, START_US, as_frame, logs
 
 

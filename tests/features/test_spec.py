@@ -1,10 +1,12 @@
 """The declaration: its hash, and what it refuses."""
 
 from dataclasses import replace
+from typing import get_args, get_type_hints
 
 import pytest
 
-from capstone_utils.features.spec import SPEC, FeatureSpec, InvalidSpec, State, Window
+from capstone_utils.features.moment import MOMENT
+from capstone_utils.features.spec import HISTORY, SPEC, FeatureSpec, InvalidSpec, State, Window
 
 
 def test_the_hash_changes_with_any_part_of_the_declaration():
@@ -17,6 +19,11 @@ def test_the_hash_changes_with_any_part_of_the_declaration():
     ]
     assert len({SPEC.hash, *(spec.hash for spec in changed)}) == 5
     assert replace(SPEC).hash == SPEC.hash
+
+
+def test_every_kind_of_state_is_of_the_moment_or_of_the_history_or_a_first_seen_flag():
+    kinds = get_args(get_type_hints(State)["kind"])
+    assert sorted(kinds) == sorted([*MOMENT, *HISTORY, "first_seen"])
 
 
 @pytest.mark.parametrize(

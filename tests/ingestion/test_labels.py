@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.ingestion.labels import DAY_US, LABEL_DELAY_DAYS, labels_known_by
-from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, report
+from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, labels_known_by
+from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, draw_labels
+from capstone_utils.transaction import DAY_US
 
 N = 400_000
 
@@ -18,7 +19,7 @@ def fraud() -> np.ndarray:
 @pytest.fixture(scope="module")
 def labels(fraud: np.ndarray) -> pd.DataFrame:
     """Labels of payments one second apart, every fourth of them a fraud."""
-    return report(np.arange(N), np.arange(N) * 1_000_000, fraud, LabelNoise(), np.random.default_rng(0))
+    return draw_labels(np.arange(N), np.arange(N) * 1_000_000, fraud, LabelNoise(), np.random.default_rng(0))
 
 
 def days_until_known(labels: pd.DataFrame) -> pd.Series:
@@ -47,7 +48,7 @@ def test_most_fraud_is_reported_before_the_presumption_but_hardly_any_on_the_fir
 
 
 def test_without_noise_the_reports_are_the_truth(fraud: np.ndarray) -> None:
-    labels = report(np.arange(N), np.zeros(N, dtype=np.int64), fraud, LabelNoise(0, 0), np.random.default_rng(0))
+    labels = draw_labels(np.arange(N), np.zeros(N, dtype=np.int64), fraud, LabelNoise(0, 0), np.random.default_rng(0))
     assert np.array_equal(labels["is_fraud"], fraud)
 
 

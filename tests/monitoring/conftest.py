@@ -1,4 +1,4 @@
-"""A toy service whose metrics the tests steer, and one real Prometheus that scrapes it."""
+"""Toy doors whose metrics the tests steer, and a real Prometheus that scrapes each."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from prometheus_client.registry import Collector
 
 from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
 from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
-from capstone_utils.serving.service.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
+from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
 
-JOB = "fastapi_metrics"
+JOB, STREAM_JOB = "fastapi_metrics", "stream_worker"
 FACTOR = 30  # five minutes of the rules are ten seconds here
 SCRAPE_INTERVAL = "500ms"
 
 
 @dataclass(eq=False)  # a registry keeps it as a key
-class ToyService(Collector):
-    """A service on paper: every scrape sees the requests of the time since the scrape before."""
+class ToyDoor(Collector):
+    """A service or a worker on paper: every scrape sees the requests of the time since the scrape before."""
 
     requests_per_second: float = 100.0
     fraud_share: float = 0.01
@@ -36,6 +36,8 @@ class ToyService(Collector):
     skew_share: float = 0.0
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
+    deleted_unread: float = 0.0  # so far; the worker's alone
+    door: str = "http"
     address: str = ""
     _counts: Counter[str] = field(default_factory=Counter)
     _latencies: np.ndarray = field(default_factory=lambda: np.zeros(len(LATENCY_BOUNDS) + 1))
@@ -44,23 +46,22 @@ class ToyService(Collector):
     _generator: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics of a service that has lived on until now."""
+        """The metrics of a door that has been open until now."""
         now = time.monotonic()
         self.serve(int(self._generator.poisson(self.requests_per_second * (now - self._seen_at))))
         self._seen_at = now
         if self.silent:
             return
-        yield CounterMetricFamily("prediction_requests", "Answered", value=self._counts["requests"])
-        yield CounterMetricFamily("fraud_predictions", "Called fraud", value=self._counts["frauds"])
-        errors = CounterMetricFamily("request_errors", "Failed", labels=["kind"])
-        errors.add_metric(["failed"], self._counts["errors"])
-        yield errors
-        yield CounterMetricFamily("feature_parity_rows", "Recomputed", value=self._counts["requests"])
-        skewed = CounterMetricFamily("feature_parity_mismatches", "Differed", labels=["feature"])
-        skewed.add_metric(["amount"], self._counts["skewed"])
-        yield skewed
-        yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS)
-        yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS)
+        yield _counter("prediction_requests", self._counts["requests"], door=self.door)
+        yield _counter("fraud_predictions", self._counts["frauds"], door=self.door)
+        yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS, self.door)
+        yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS, self.door)
+        if self.door == "stream":
+            yield _counter("worker_deleted_unread", self.deleted_unread)
+        else:
+            yield _counter("request_errors", self._counts["errors"], kind="failed")
+            yield _counter("feature_parity_rows", self._counts["requests"])
+            yield _counter("feature_parity_mismatches", self._counts["skewed"], feature="amount")
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not count as a scrape."""
@@ -107,28 +108,45 @@ class ToyService(Collector):
         thread.join()
 
 
-def _histogram(name: str, counts: np.ndarray, bounds: tuple[float, ...]) -> HistogramMetricFamily:
+def _counter(name: str, value: float, **labels: str) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, name, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _histogram(name: str, counts: np.ndarray, bounds: tuple[float, ...], door: str) -> HistogramMetricFamily:
     names = [*map(str, bounds), "+Inf"]
     buckets = [(name, float(total)) for name, total in zip(names, counts.cumsum(), strict=True)]
-    return HistogramMetricFamily(name, name, buckets=buckets, sum_value=0.0)
+    family = HistogramMetricFamily(name, name, labels=["door"])
+    family.add_metric([door], buckets, 0.0)
+    return family
 
 
 @pytest.fixture(scope="session")
-def toy() -> Iterator[ToyService]:
+def toy() -> Iterator[ToyDoor]:
     """The toy service that `prometheus` scrapes."""
-    service = ToyService()
+    service = ToyDoor()
     service.listen()
     yield service
     service.close()
 
 
 @pytest.fixture(scope="session")
-def quiet_toy() -> Iterator[ToyService]:
+def quiet_toy() -> Iterator[ToyDoor]:
     """Another one, that nobody asks anything: `quiet_prometheus` scrapes it."""
-    service = ToyService(requests_per_second=0)
+    service = ToyDoor(requests_per_second=0)
     service.listen()
     yield service
     service.close()
+
+
+@pytest.fixture(scope="session")
+def stream_toy() -> Iterator[ToyDoor]:
+    """A toy worker: `stream_prometheus` scrapes it."""
+    worker = ToyDoor(door="stream")
+    worker.listen()
+    yield worker
+    worker.close()
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +169,7 @@ def rules(monitoring_settings: Settings) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prometheus(toy: ToyService, monitoring_settings: Settings, rules: Path) -> Iterator[Prometheus]:
+def prometheus(toy: ToyDoor, monitoring_settings: Settings, rules: Path) -> Iterator[Prometheus]:
     """A real Prometheus that scrapes the toy twice a second and follows the faster rules."""
     with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, rules) as running:
         yield running
@@ -159,9 +177,19 @@ def prometheus(toy: ToyService, monitoring_settings: Settings, rules: Path) -> I
 
 @pytest.fixture(scope="session")
 def quiet_prometheus(
-    quiet_toy: ToyService, monitoring_settings: Settings, rules: Path, tmp_path_factory: pytest.TempPathFactory
+    quiet_toy: ToyDoor, monitoring_settings: Settings, rules: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """The same, over the toy that nobody asks."""
     settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("quiet"))
     with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, rules) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stream_prometheus(
+    stream_toy: ToyDoor, monitoring_settings: Settings, rules: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """The same, over the toy worker."""
+    settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("stream"))
+    with start_prometheus(settings, {STREAM_JOB: stream_toy.address}, SCRAPE_INTERVAL, rules) as running:
         yield running

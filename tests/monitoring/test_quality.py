@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from capstone_utils.features.spec import DAY_US
 from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorConfig
 from capstone_utils.monitoring.quality import false_positive_rates, quality_by_day
+from capstone_utils.transaction import DAY_US
 
 DAYS = 10
 

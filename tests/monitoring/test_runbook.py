@@ -1,4 +1,4 @@
-"""The runbook has an entry for each alert, and rules, panels and runbook name only what the service emits."""
+"""The runbook has an entry for each alert; what rules, panels and runbook ask for is emitted, and all is asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
 from capstone_utils.monitoring.prometheus.rules import ALERTS
 from capstone_utils.serving.service.metrics import ServiceMetrics
+from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.settings import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -20,15 +21,18 @@ RULES = {
     for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
 }
+PANELS = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
 QUESTIONS = [line for block in re.findall(r"```promql\n(.*?)```", RUNBOOK, re.S) for line in block.splitlines()]
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
 
 
-def emitted() -> set[str]:
-    """The series that the service has, also those whose label has no value yet."""
-    metrics = ServiceMetrics().registry.collect()
-    return {metric.name + suffix for metric in metrics for suffix in SUFFIXES[metric.type]}
+FAMILIES = {
+    metric.name: {metric.name + suffix for suffix in SUFFIXES[metric.type]}
+    for registry in (ServiceMetrics().registry, WorkerMetrics().registry)
+    for metric in registry.collect()  # also those whose label has no value yet
+}
+EMITTED = set().union(*FAMILIES.values())
 
 
 def named_in(promql: str) -> set[str]:
@@ -46,20 +50,26 @@ def test_names_are_read_from_promql():
     ("where", "promql"),
     [
         *((f"the rule {name}", rule["expr"]) for name, rule in RULES.items()),
-        *(
-            (f"the panel {panel['title']}", target["expr"])
-            for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-            for target in panel["targets"]
-        ),
+        *((f"the panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]),
         *(("the runbook", question) for question in QUESTIONS),
     ],
 )
 def test_every_metric_that_is_asked_for_is_emitted(where, promql):
-    assert named_in(promql) - PROMETHEUS_OWN <= emitted(), where
+    assert named_in(promql) - PROMETHEUS_OWN <= EMITTED, where
 
 
-def test_the_toy_of_these_tests_emits_nothing_that_the_service_does_not(toy):
-    assert {metric.name for metric in toy.collect()} <= {m.name for m in ServiceMetrics().registry.collect()}
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_metric_that_is_emitted_is_asked_for(family):
+    questions = [
+        *(rule["expr"] for rule in RULES.values()),
+        *(target["expr"] for panel in PANELS for target in panel["targets"]),
+        *QUESTIONS,
+    ]
+    assert any(named_in(promql) & FAMILIES[family] for promql in questions)
+
+
+def test_the_toys_of_these_tests_emit_nothing_that_the_doors_do_not(toy, stream_toy):
+    assert {metric.name for door in (toy, stream_toy) for metric in door.collect()} <= FAMILIES.keys()
 
 
 def test_every_alert_has_an_entry_and_every_entry_an_alert():

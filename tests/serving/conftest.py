@@ -16,14 +16,6 @@ from capstone_utils.serving.training.splits import Split, split_by_time
 from capstone_utils.serving.training.train import train_models
 from tests.serving.small_model import small_model
 
-BRIEF = {  # the brief's own example
-    "amount": 500.50,
-    "avg_transaction_amount": 300.25,
-    "transaction_count": 5,
-    "unique_locations": 2,
-    "unique_devices": 1,
-}
-
 
 @pytest.fixture(scope="session")
 def stream() -> Simulation:

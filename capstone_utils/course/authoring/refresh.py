@@ -1,4 +1,4 @@
-"""Keeps the committed notebooks up to date: runs them and stores their outputs, nothing of the machine."""
+"""Refresh the committed notebooks: run them and store their outputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from capstone_utils.course.authoring.runner import executed_dir, notebooks, run_course
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
 from capstone_utils.settings import ROOT, Settings
 
@@ -16,12 +17,14 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 ANY_PATH = re.compile(r"/(?:root|home|work|tmp|Users)/\S*")
 
 
-class MachinePath(ValueError):
+class MachinePath(CapstoneError):
     """An output that shows a path of this machine; the message says in which cell."""
 
 
 def refresh_notebooks() -> int:
-    """Run the course and store what it showed in notebooks/; the exit status: 0, or 1 when a cell failed.
+    """Run the course and store its outputs in notebooks/.
+
+    Returns the exit status: 0, or 1 when a cell failed.
 
     Raises:
         MachinePath: when an output shows a path of this machine; nothing is stored then.
@@ -42,12 +45,13 @@ def with_outputs(path: Path, executed: Path) -> NotebookNode:
     Raises:
         MachinePath: naming the cell.
     """
-    notebook, done = nbformat.read(path, as_version=4), nbformat.read(executed, as_version=4)
-    for number, (cell, ran) in enumerate(zip(notebook.cells, done.cells, strict=True)):
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    executed_copy = nbformat.read(executed, as_version=4)
+    for number, (cell, executed_cell) in enumerate(zip(notebook.cells, executed_copy.cells, strict=True)):
         if cell.cell_type != "code":
             continue
-        cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
-        if found := ANY_PATH.search(str([output.get("text") or output.get("data") for output in cell.outputs])):
-            raise MachinePath(f"{path.name}, cell {number} shows {found[0]}, which is of this machine only")
+        cell.outputs, cell.execution_count = executed_cell.outputs, executed_cell.execution_count
+        if match := ANY_PATH.search(str([output.get("text") or output.get("data") for output in cell.outputs])):
+            raise MachinePath(f"{path.name}, cell {number} shows {match[0]}, which is of this machine only")
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return notebook

@@ -1,4 +1,4 @@
-"""Fills the tables and figures of the documents from the committed results of one run, and checks that they agree."""
+"""Fill the documents' tables and figures from one run's committed results."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from pathlib import Path
 
 from capstone_utils.course.authoring.architecture import PACKAGE, draw_architecture
 from capstone_utils.course.results import METRICS, Figure, load, success_rows
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
 from capstone_utils.settings import ROOT
 
 PICTURE = Path("docs") / "architecture.svg"
 RESULTS = Path("docs") / "results.json"  # beside it, other .json files: runs of benchmarks, which no notebook repeats
-# What stands between a mark and its end holds no other mark: one without an end must not swallow what follows it.
+# The text between a mark and its end holds no other mark: a mark without an end must not swallow the text after it.
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(<!-- figure: (\w+) -->)[^<]*(<!-- end -->)")
 MARK = re.compile(r"<!-- (?:table|figure):")
 
 
-class ReportError(Exception):
+class ReportError(CapstoneError):
     """A document that asks for something that the results do not have, or results that are missing."""
 
 
 def fill_documents(root: Path = ROOT) -> list[Path]:
-    """The documents that changed when every marked table and figure below `root` was written from its results.
+    """Write the marked tables and figures below `root`; return the documents that changed.
 
     Raises:
         ReportError: when a mark names something that was not measured.
@@ -57,7 +58,7 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
     """The text with every `<!-- table: NAME -->` and `<!-- figure: NAME -->` followed by its present content.
 
     Raises:
-        ReportError: for a name that there is nothing for.
+        ReportError: for a name without a table or figure.
     """
     tables = {"success_metrics": _success_metrics(figures), "metric_definitions": _metric_definitions()}
 

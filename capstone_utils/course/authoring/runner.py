@@ -1,4 +1,4 @@
-"""Runs the notebooks with papermill, keeps each as a notebook and as a page, and shows what the run measured."""
+"""Run the notebooks with papermill, as notebooks and pages; show the figures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import nbformat
 import papermill
@@ -15,23 +16,25 @@ from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 
-from capstone_utils.course.authoring.progress import ProgressLine
 from capstone_utils.course.results import load, results_path, success_rows
 from capstone_utils.course.work_directory import take_over
+from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
 TRACEBACK_LINES = 15
+PROGRESS = "{desc:<36} cell {n:>2} of {total}  {elapsed}"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class CellFailed(Exception):
+class CellFailed(CapstoneError):
     """A cell that raised; the message shows its source and the end of its traceback."""
 
 
 class _OwnKernel(KernelSpecManager):
-    """Knows one kernel, the running interpreter's, whatever else the machine's Jupyter calls python3."""
+    """Kernel specifications of one kernel only, the running interpreter's, whatever Jupyter calls python3 here."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """The kernel specification, for any name."""
@@ -40,7 +43,7 @@ class _OwnKernel(KernelSpecManager):
 
 class _OwnKernelManager(AsyncKernelManager):
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
-        return _OwnKernel(parent=self)
+        return _OwnKernel(parent=self)  # type: ignore[no-untyped-call]  # traitlets' constructor
 
 
 def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
@@ -48,22 +51,22 @@ def notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
     return sorted(folder.glob("0?_*.ipynb"))
 
 
-def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
-    """The notebook, executed by papermill from first cell to last in a kernel of its own, also kept as `output`.
+def execute(notebook: Path, output: Path, progress: tqdm | None = None, cwd: Path = NOTEBOOKS) -> NotebookNode:
+    """Execute the notebook in its own kernel, and keep it as `output`.
 
     The kernel, and with it every server that the notebook started, has ended when this returns or raises.
 
     Raises:
-        CellFailed: at the first cell that raises; `output` then holds what there is, the error included.
+        CellFailed: at the first cell that raises; `output` then holds the cells up to there, the error included.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
 
     def count(cell: NotebookNode, cell_index: int) -> None:
-        if progress and cell.cell_type == "code":
-            progress.cell += 1
+        if progress is not None and cell.cell_type == "code":
+            progress.update()
 
     try:
-        return papermill.execute_notebook(
+        executed: NotebookNode = papermill.execute_notebook(
             notebook,
             output,
             kernel_name="python3",
@@ -72,12 +75,19 @@ def execute(notebook: Path, output: Path, progress: ProgressLine | None = None, 
             kernel_manager_class=_OwnKernelManager,
             on_cell_start=count,
         )
+        return executed
     except PapermillExecutionError as error:
         raise CellFailed(_failure(notebook.name, error)) from None
 
 
+def progress_line(label: str, cells: int, output: TextIO) -> tqdm:
+    """A line such as "2/4 model_serving  cell 7 of 31  00:42": it moves on a terminal and ends a log."""
+    interval = 0.1 if output.isatty() else float("inf")
+    return tqdm(total=cells, desc=label, bar_format=PROGRESS, file=output, mininterval=interval, dynamic_ncols=True)
+
+
 def write_page(executed: Path) -> Path:
-    """The HTML page written beside an executed notebook; nothing is fetched for it."""
+    """Write the HTML page of an executed notebook beside it; nothing is fetched for it."""
     page = executed.with_suffix(".html")
     html, _ = HTMLExporter().from_filename(str(executed))
     page.write_text(html, encoding="utf-8")
@@ -85,7 +95,10 @@ def write_page(executed: Path) -> Path:
 
 
 def run_course() -> int:
-    """Run every notebook in order on fresh data; the exit status: 0, or 1 at the first cell that fails."""
+    """Run every notebook in order on fresh data.
+
+    Returns the exit status: 0, or 1 at the first cell that fails.
+    """
     logging.getLogger("papermill").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # after Ctrl-C it would print the interrupted cell's error
     work_dir = Settings.from_environment().work_dir
@@ -94,7 +107,7 @@ def run_course() -> int:
     for number, path in enumerate(paths, start=1):
         label = f"{number}/{len(paths)} {path.stem[3:]}"
         output = executed_dir(work_dir) / path.name
-        with ProgressLine(label, count_code_cells(path), sys.stdout) as progress:
+        with progress_line(label, count_code_cells(path), sys.stdout) as progress:
             try:
                 execute(path, output, progress)
                 failure = None
@@ -109,17 +122,17 @@ def run_course() -> int:
 
 
 def executed_dir(work_dir: Path) -> Path:
-    """Where a run leaves the executed notebooks and their pages."""
+    """The folder of a run's executed notebooks and their pages."""
     return work_dir / "notebooks"
 
 
 def count_code_cells(path: Path) -> int:
-    """How many code cells a notebook has."""
+    """The number of code cells in a notebook."""
     return sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
 
 
 def summary(executed: Path) -> str:
-    """The brief's success metrics as this run measured them, and where to look next."""
+    """The brief's success metrics in this run, and files to read next."""
     rows = [("success metric", "goal", "this run", ""), *success_rows(load(results_path()))]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

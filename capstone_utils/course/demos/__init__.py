@@ -1,1 +1,1 @@
-"""Scenes that the notebooks act out."""
+"""Demonstrations for the notebooks."""

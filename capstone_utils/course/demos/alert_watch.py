@@ -1,4 +1,4 @@
-"""An alert on its way: inactive, pending, firing, and back."""
+"""Watch an alert on its way: inactive, pending, firing, and back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ POLL_SECONDS = 0.2
 def watch_alert(
     prometheus: PrometheusClient, name: str, until: str, deadline_seconds: float = 60.0
 ) -> list[tuple[float, str]]:
-    """The alert's states, each with the second at which it was first seen, up to `until` or the deadline; printed."""
+    """Print and return the alert's states, each with the second it was first seen.
+
+    The watch ends with the state `until`, or at the deadline.
+    """
     began = time.monotonic()
-    seen: list[tuple[float, str]] = []
-    while not (seen and seen[-1][1] == until) and time.monotonic() - began < deadline_seconds:
+    states: list[tuple[float, str]] = []
+    while not (states and states[-1][1] == until) and time.monotonic() - began < deadline_seconds:
         state = next(alert.state for alert in prometheus.alerts() if alert.name == name)
-        if not seen or seen[-1][1] != state:
-            seen.append((time.monotonic() - began, state))
-            print(f"{seen[-1][0]:5.1f} s  {name} is {state}")
+        if not states or states[-1][1] != state:
+            states.append((time.monotonic() - began, state))
+            print(f"{states[-1][0]:5.1f} s  {name} is {state}")
         time.sleep(POLL_SECONDS)
-    return seen
+    return states

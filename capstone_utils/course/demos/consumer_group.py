@@ -1,4 +1,4 @@
-"""A consumer group at work in the background, and what each member read."""
+"""A consumer group at work in the background, and its members' reading."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START_SECONDS = 20.0
 
 
 def skip_to_end(bootstrap_servers: str, topic: str, group: str) -> None:
-    """Commit the end of every partition for the group: what lies in the topic now, it will not read."""
+    """Commit every partition's end, so that the group skips present messages."""
     partitions = [TopicPartition(topic, state.partition) for state in describe_topic(bootstrap_servers, topic)]
     with KafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False) as consumer:
         consumer.assign(partitions)
@@ -28,13 +28,13 @@ def skip_to_end(bootstrap_servers: str, topic: str, group: str) -> None:
 
 
 class Member:
-    """One member of a group and what it has read."""
+    """One member of a group, with the batches that it has read."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.partitions: tuple[int, ...] = ()
-        self.read: list[tuple[float, int]] = []  # when, and how many
-        self.ages_seconds: list[float] = []  # from the producer's hand to this one
+        self.read: list[tuple[float, int]] = []  # time and size of each batch
+        self.ages_seconds: list[float] = []  # from the producer to this member
 
     def read_until(self, stopping: threading.Event, bootstrap_servers: str, topic: str, group: str) -> None:
         """Read in batches; when told to stop, leave the group within half a second."""
@@ -48,7 +48,7 @@ class Member:
 
 
 class ReadingGroup:
-    """A group of members that read what arrives from now on; use it in a `with` block."""
+    """A group of members that read from now on; use it in a `with` block."""
 
     def __init__(self, bootstrap_servers: str, topic: str, members: int) -> None:
         self._bootstrap_servers, self._topic = bootstrap_servers, topic
@@ -59,7 +59,7 @@ class ReadingGroup:
         self._reading: list[Future[None]] = []
 
     def __enter__(self) -> ReadingGroup:
-        """Start the members and wait until the partitions are shared out among them."""
+        """Start the members; wait until the partitions are shared out among them."""
         try:
             self._start()
         except BaseException:  # an interrupted start, too, leaves no member reading
@@ -70,12 +70,12 @@ class ReadingGroup:
     def _start(self) -> None:
         skip_to_end(self._bootstrap_servers, self._topic, self._group)
         partitions = {state.partition for state in describe_topic(self._bootstrap_servers, self._topic)}
-        where = self._bootstrap_servers, self._topic, self._group
-        self._reading = [self._threads.submit(member.read_until, self._stopping, *where) for member in self.members]
+        source = self._bootstrap_servers, self._topic, self._group
+        self._reading = [self._threads.submit(member.read_until, self._stopping, *source) for member in self.members]
         deadline = time.monotonic() + START_SECONDS
         while not self._shared_out(partitions):
             if time.monotonic() > deadline or any(reading.done() for reading in self._reading):
-                raise TimeoutError(f"the group shared out {self.assignment()} within {START_SECONDS:.0f} s")
+                raise TimeoutError(f"the group had shared out only {self.assignment()} after {START_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def __exit__(
@@ -99,11 +99,11 @@ class ReadingGroup:
         return {member.name: member.partitions for member in self.members}
 
     def total(self) -> int:
-        """How many transactions the group has read."""
+        """The number of transactions that the group has read."""
         return sum(count for member in self.members for _, count in member.read)
 
     def wait_for(self, messages: int, deadline_seconds: float) -> int:
-        """How many were read when `messages` were, or when the time was up."""
+        """Wait until so many `messages` are read or the time is up; return the number read."""
         deadline = time.monotonic() + deadline_seconds
         while self.total() < messages and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -120,5 +120,5 @@ class ReadingGroup:
         return {name: [counts[second] for second in seconds] for name, counts in counted.items()}
 
     def seconds_in_pipe(self) -> list[float]:
-        """For each transaction, seconds from the producer's hand to its member's."""
+        """Seconds from the producer to the member, for each transaction."""
         return [age for member in self.members for age in member.ages_seconds]

@@ -1,26 +1,30 @@
-"""A thief at work, on purpose: payments that the notebooks send to see the service answer and the alarm ring."""
+"""Attacks on purpose: fraud that makes the service respond and alerts fire."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from capstone_utils.ingestion.places import PLACES
+from capstone_utils.ingestion.simulation.fraud.scenarios import TESTING_GAP_SECONDS, card_testing_dollars
 from capstone_utils.ingestion.simulation.merchants import SITES
-from capstone_utils.serving.service.state.scorer import Score, Scorer
-from capstone_utils.transaction import Transaction
+from capstone_utils.serving.score import Score
+from capstone_utils.serving.service.state.scorer import Scorer
+from capstone_utils.transaction import SECOND_US, Transaction
 
 FIRST_ID = 900_000_000_000  # far above the stream's own ids
 
 
 def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | None = None) -> Iterator[Transaction]:
-    """`size` small payments as the data card describes card testing, from `start_us` on (or an hour after the end).
+    """`size` small transactions of card testing, as the data card describes it.
 
-    One customer's card, one unknown device, seconds apart, each at another merchant on the internet, from any city.
+    They begin at `start_us`, or an hour after the end of `enriched`. They are of one user's card and one unknown
+    device, seconds apart, each at another merchant on the internet, from any city.
     """
     generator = np.random.default_rng([seed, size])
     victim = int(generator.choice(enriched["user_id"].unique()))
@@ -29,27 +33,29 @@ def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | N
     place, device = str(generator.choice(list(PLACES))), f"mobile-{generator.integers(16**4):04x}"
     time_us = round((enriched["timestamp"].iloc[-1] + 3600.0) * 1_000_000) if start_us is None else start_us
     for number in range(size):
-        time_us += round(generator.uniform(4, 24) * 1_000_000)
-        cents = max(round(100 * generator.lognormal(np.log(1.2), 0.45)), 50)
+        time_us += round(generator.uniform(*TESTING_GAP_SECONDS) * SECOND_US)
+        cents = round(100 * card_testing_dollars(1, generator)[0])
         yield Transaction(
             FIRST_ID + seed * 1_000_000 + number, victim, cents, time_us, place, str(merchants[number]), device
         )
 
 
 def fraud_wave(enriched: pd.DataFrame, clock_us: Callable[[], int], size: int = 10) -> Iterator[Transaction]:
-    """Card testing on one customer after the other without an end, each burst beginning when `clock_us` says."""
+    """Endless card testing, on one user after the other; each burst begins at the time of `clock_us`."""
     for seed in itertools.count():
         yield from card_testing(enriched, seed, size, clock_us())
 
 
-class SlowScorer(Scorer):
-    """Another scorer's models and state, answering `delay_seconds` later."""
+class SlowScorer:
+    """A scorer that takes `delay_seconds` longer; all else is asked of the scorer itself, whose model may change."""
 
     def __init__(self, scorer: Scorer, delay_seconds: float) -> None:
-        self.__dict__.update(scorer.__dict__)
-        self.delay_seconds = delay_seconds
+        self._scorer, self._delay_seconds = scorer, delay_seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scorer, name)
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
-        """The decisions, late."""
-        time.sleep(self.delay_seconds)
-        return super().score_many(transactions)
+        """The scores, after the delay."""
+        time.sleep(self._delay_seconds)
+        return self._scorer.score_many(transactions)

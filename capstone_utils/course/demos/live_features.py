@@ -1,4 +1,4 @@
-"""Payments made now, sent at a rate through the broker, and worked on as they arrive."""
+"""A live run: transactions of this moment go through the broker to some work."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capstone_utils.course.work_directory import claim_topic
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -20,31 +21,35 @@ from capstone_utils.ingestion.streaming.topics import recreate_topic
 from capstone_utils.transaction import Transaction
 
 TOPIC = "transactions.fresh"
-GRACE_SECONDS = 10.0  # how long after the last payment the rest may still arrive
+GRACE_SECONDS = 10.0  # the rest may arrive so long after the last transaction
 
 
 @dataclass(frozen=True)
 class LiveRun:
-    """How a live run went. Ages count from the moment at which a payment was made to when its work was done."""
+    """The result of a live run.
 
-    age_seconds: np.ndarray  # shape (payments,)
-    per_second: list[int]  # payments done, by second since the first; the last second is not a full one
+    An age counts from a transaction's event time to the end of its work.
+    """
+
+    age_seconds: Array  # shape (transactions,)
+    per_second: list[int]  # transactions done, by second since the first; the last second is not a full one
     left_unread: int
 
 
 def run_live(
     broker: Broker, stream: Simulation, work: Callable[[list[Transaction]], object], rate_per_second: int, seconds: int
 ) -> LiveRun:
-    """Send payments made now at a steady rate and give them to `work`, batch by batch, as a consumer gets them."""
+    """Send transactions of this moment at a steady rate; call `work` with each batch."""
     total = rate_per_second * seconds
     claim_topic(broker.settings, TOPIC)
     recreate_topic(broker.bootstrap_servers, TOPIC, broker.settings.partitions)
     ages: list[float] = []
     done: list[tuple[float, int]] = []
     group = f"live-{time.time_ns()}"
-    with TransactionReader(broker.bootstrap_servers, TOPIC, group) as reader, ThreadPoolExecutor(1) as background:
-        payments = made_now(stream, total)
-        sending = background.submit(produce, broker.bootstrap_servers, TOPIC, payments, rate_per_second)
+    where = broker.bootstrap_servers, TOPIC, group, broker.settings.dead_letter_topic
+    with TransactionReader(*where) as reader, ThreadPoolExecutor(1) as background:
+        transactions = transactions_now(stream, total)
+        sending = background.submit(produce, broker.bootstrap_servers, TOPIC, transactions, rate_per_second)
         for batch in reader.batches(total, seconds + GRACE_SECONDS):
             work([received.transaction for received in batch])
             now = time.time()
@@ -57,7 +62,7 @@ def run_live(
     return LiveRun(np.array(ages), [counts[second] for second in range(max(counts) + 1)], total - len(ages))
 
 
-def made_now(stream: Simulation, total: int) -> Iterator[Transaction]:
-    """The stream's last payments, each stamped with the clock when it is taken."""
+def transactions_now(stream: Simulation, total: int) -> Iterator[Transaction]:
+    """The stream's last `total` transactions, each stamped with the clock when taken."""
     for transaction in transactions_of(stream.transactions.tail(total)):
         yield transaction._replace(event_time_us=time.time_ns() // 1_000)

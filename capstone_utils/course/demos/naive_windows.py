@@ -1,15 +1,20 @@
-"""Four careless ways to count a customer's payments of the last five minutes, for comparison with the true one."""
+"""Four careless counts of a user's transactions in the last five minutes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from capstone_utils.ingestion.arrays import Array, Floats
+
 WINDOW_US = 300_000_000
 
 
-def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
-    """For each careless way, the count for each row of `transactions` (event-time order); shape (rows,)."""
+def careless_counts(transactions: pd.DataFrame) -> dict[str, Array]:
+    """Each careless way's count for each row of `transactions`, shape (rows,).
+
+    `transactions` are in event-time order.
+    """
     times = transactions["event_time_us"].to_numpy()
     return {
         "one window over all customers": _count_between(times, times - WINDOW_US, times),
@@ -19,8 +24,8 @@ def careless_counts(transactions: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarray:
-    """Payments of the same user with event time in (t + begin, t + end]."""
+def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> Array:
+    """Transactions of the same user with event time in (t + begin, t + end]."""
     counts = np.zeros(len(transactions))
     times = transactions["event_time_us"].to_numpy()
     for rows in transactions.groupby("user_id").indices.values():
@@ -28,12 +33,13 @@ def _by_user(transactions: pd.DataFrame, begin_us: int, end_us: int) -> np.ndarr
     return counts
 
 
-def _in_batch(transactions: pd.DataFrame) -> np.ndarray:
-    """Payments of the same user so far within the same batch of five minutes by the clock."""
+def _in_batch(transactions: pd.DataFrame) -> Array:
+    """Transactions of the same user so far within the same batch of five minutes by the clock."""
     batch = transactions["event_time_us"] // WINDOW_US
-    return transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+    counts: Floats = transactions.groupby(["user_id", batch]).cumcount().to_numpy() + 1.0
+    return counts
 
 
-def _count_between(times: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """How many of the ascending `times` lie in each (begin, end]."""
+def _count_between(times: Array, begin: Array, end: Array) -> Array:
+    """The number of the ascending `times` in each (begin, end]."""
     return (np.searchsorted(times, end, side="right") - np.searchsorted(times, begin, side="right")).astype(float)

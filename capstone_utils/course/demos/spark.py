@@ -1,4 +1,4 @@
-"""For notebook 2: the same payments through Spark, in batch and in stream, where Spark can run."""
+"""Notebook 2's transactions on Spark, in batch and stream, if it runs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ STREAM_SECONDS = 120
 
 
 def on_spark(
-    broker: Broker, settings: Settings, payments: pd.DataFrame, daily: Mapping[str, DailyTable]
+    broker: Broker, settings: Settings, transactions: pd.DataFrame, daily: Mapping[str, DailyTable]
 ) -> dict[str, pd.DataFrame]:
-    """The features of the payments by transaction_id, as Spark makes them in "batch" and in "stream".
+    """The features by transaction_id, by Spark in "batch" and in "stream".
 
-    Where Spark cannot run, it says why, and the dictionary is empty.
+    Where Spark cannot run, the reason is printed, and the dictionary is empty.
     """
     if importlib.util.find_spec("pyspark") is None:
         print("pyspark is not installed here (Colab has it; it takes 470 MB), so nothing runs on Spark in this section")
@@ -50,20 +50,22 @@ def on_spark(
         with open_spark(folder, settings.cache_dir) as spark:
             print(f"Spark {spark.version} has started after {time.monotonic() - began:.0f} s")
             return {
-                "batch": _batch(spark, folder, payments, daily),
-                "stream": _stream(spark, folder, broker, payments, daily),
+                "batch": _batch(spark, folder, transactions, daily),
+                "stream": _stream(spark, folder, broker, transactions, daily),
             }
     except (JavaNotFound, JarError, SparkError) as reason:
         print(f"{reason}\nSo nothing runs on Spark in this section.")
         return {}
 
 
-def _batch(spark: SparkSession, folder: Path, payments: pd.DataFrame, daily: Mapping[str, DailyTable]) -> pd.DataFrame:
+def _batch(
+    spark: SparkSession, folder: Path, transactions: pd.DataFrame, daily: Mapping[str, DailyTable]
+) -> pd.DataFrame:
     from capstone_utils.features.spark.batch import batch_features
 
     began = time.monotonic()
-    payments.assign(sequence=range(len(payments))).to_parquet(folder / "payments.parquet")
-    history = spark.read.parquet(str(folder / "payments.parquet"))
+    transactions.assign(sequence=range(len(transactions))).to_parquet(folder / "transactions.parquet")
+    history = spark.read.parquet(str(folder / "transactions.parquet"))
     batch_features(history, ["sequence"], SPEC, daily).write.parquet(str(folder / "features"))
     features = pd.read_parquet(folder / "features")
     print(f"batch: {len(features):,} payments, parquet to parquet, in {time.monotonic() - began:.0f} s")
@@ -71,7 +73,7 @@ def _batch(spark: SparkSession, folder: Path, payments: pd.DataFrame, daily: Map
 
 
 def _stream(
-    spark: SparkSession, folder: Path, broker: Broker, payments: pd.DataFrame, daily: Mapping[str, DailyTable]
+    spark: SparkSession, folder: Path, broker: Broker, transactions: pd.DataFrame, daily: Mapping[str, DailyTable]
 ) -> pd.DataFrame:
     from capstone_utils.features.spark.stream import StreamJob, start_stream
 
@@ -79,7 +81,7 @@ def _stream(
     job = StreamJob(servers, str(folder / "checkpoint"), TOPIC, f"{TOPIC}.enriched", f"{TOPIC}.dead-letter")
     for topic in (job.transactions_topic, job.enriched_topic):
         recreate_topic(servers, topic, broker.settings.partitions)
-    produce(servers, TOPIC, transactions_of(payments))
+    produce(servers, TOPIC, transactions_of(transactions))
     began = time.monotonic()
     query = start_stream(spark, job, SPEC, daily, until_now=True)
     if not query.awaitTermination(STREAM_SECONDS):

@@ -1,4 +1,4 @@
-"""Traffic for the service: payments from several callers at a steady rate, with an attack mixed in on demand."""
+"""Traffic for the service from several callers, with attacks on demand."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from typing import Any
 import httpx
 import numpy as np
 
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.transaction import Transaction
 
 CALLERS = 12
 
 
 class Traffic:
-    """Callers that POST payments to /score in the background until stopped."""
+    """Callers that POST transactions to /score in the background until stopped."""
 
-    def __init__(self, url: str, payments: Iterable[Transaction], rate_per_second: float) -> None:
+    def __init__(self, url: str, transactions: Iterable[Transaction], rate_per_second: float) -> None:
         self.url, self.rate_per_second = url, rate_per_second
         self.sent = self.failed = 0
-        self.event_time_us = 0  # of the latest payment taken, the attack's left out
+        self.event_time_us = 0  # of the latest transaction, the attack's left out
         self.started_at = time.time()
-        self._payments = iter(payments)
+        self._transactions = iter(transactions)
         self._attack: Iterator[Transaction] = iter(())
         self._share = 0.0
-        self._taken = itertools.count()
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._callers = [threading.Thread(target=self._call, daemon=True) for _ in range(CALLERS)]
@@ -39,62 +40,66 @@ class Traffic:
             caller.start()
 
     def stop(self) -> None:
-        """Send nothing more, and wait for the answers under way."""
+        """Send nothing more, and wait for the responses under way."""
         self._stopping.set()
         for caller in self._callers:
             caller.join()
 
     def mix_in(self, attack: Iterable[Transaction], share: float) -> None:
-        """From now on, take this share of the payments from `attack`, as long as it lasts."""
+        """Take this share (0 to 1) of the transactions from `attack`, as long as it lasts."""
         with self._lock:
             self._attack, self._share = iter(attack), share
 
-    def wait_until_sent(self, payments: int, deadline_seconds: float) -> int:
-        """How many were sent when `payments` were, or when the time was up."""
+    def wait_until_sent(self, count: int, deadline_seconds: float) -> int:
+        """Wait until `count` transactions are sent or the time is up; return the number sent."""
         deadline = time.monotonic() + deadline_seconds
-        while self.sent < payments and time.monotonic() < deadline:
+        while self.sent < count and time.monotonic() < deadline:
             time.sleep(0.05)
         return self.sent
 
     def _call(self) -> None:
         with httpx.Client(base_url=self.url, timeout=10) as client:
             while not self._stopping.is_set():
-                due, payment = self._next()
-                if payment is None:
+                due, transaction = self._next()
+                if transaction is None:
                     return
                 if self._stopping.wait(max(due - time.time(), 0)):
                     return
                 try:
-                    answered = client.post("/score", json=payment.to_dict()).is_success
+                    success = client.post("/score", json=transaction.to_dict()).is_success
                 except httpx.HTTPError:
-                    answered = False
+                    success = False
                 with self._lock:
                     self.sent += 1
-                    self.failed += not answered
+                    self.failed += not success
 
     def _next(self) -> tuple[float, Transaction | None]:
-        """The next payment and when it is due."""
+        """The time at which the next transaction is due, and the transaction."""
         with self._lock:
-            number = next(self._taken)
+            number = next(self._numbers)
             from_attack = int((number + 1) * self._share) > int(number * self._share)
-            payment = next(self._attack, None) if from_attack else None
-            if payment is None and (payment := next(self._payments, None)):
-                self.event_time_us = payment.event_time_us
-            return self.started_at + number / self.rate_per_second, payment
+            transaction = next(self._attack, None) if from_attack else None
+            if transaction is None and (transaction := next(self._transactions, None)):
+                self.event_time_us = transaction.event_time_us
+            return self.started_at + number / self.rate_per_second, transaction
 
 
 def time_requests(
     client: httpx.Client, path: str, bodies: Iterable[dict[str, Any]]
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Milliseconds that each POST took, one after the other, as the client saw it, shape (bodies,); and the answers.
+) -> tuple[Array, list[dict[str, Any]]]:
+    """Milliseconds of each POST for the client, and the responses' bodies.
+
+    The milliseconds have shape (bodies,). The requests are sent one after the other.
+
+    The requests are sent one after the other.
 
     Raises:
-        httpx.HTTPStatusError: when an answer is not a success: a fast refusal must not count as fast.
+        httpx.HTTPStatusError: when a response is no success: a fast refusal must not count as fast.
     """
-    milliseconds, answers = [], []
+    milliseconds, responses = [], []
     for body in bodies:
         began = time.perf_counter()
-        answer = client.post(path, json=body).raise_for_status()
+        response = client.post(path, json=body).raise_for_status()
         milliseconds.append(1_000 * (time.perf_counter() - began))
-        answers.append(answer.json())
-    return np.array(milliseconds), answers
+        responses.append(response.json())
+    return np.array(milliseconds), responses

@@ -1,1 +1,4 @@
-"""The course's pictures: one style, one module a notebook; each function returns the figure it drew."""
+"""The course's pictures: one style, one module per notebook.
+
+Each function returns its figure.
+"""

@@ -7,15 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from capstone_utils.monitoring.dashboards.panel import COLORS, GRID, INK, MUTED
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, GRID, INK, MUTED, RED
 from capstone_utils.monitoring.drift import DRIFTED, SHIFTED, bin_counts
 
-STATUS_COLORS = {
-    "stable": COLORS["semi-dark-green"],
-    "shifted": COLORS["semi-dark-orange"],
-    "drifted": COLORS["semi-dark-red"],
-}
+STATUS_COLORS = {"stable": GREEN, "shifted": AMBER, "drifted": RED}
 
 
 def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFrame, most: int = 6) -> Figure:
@@ -31,7 +28,7 @@ def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFra
         _draw_bins(axes, bin_counts(before, now), f"{row['feature']}: {row['psi']:.2f}", STATUS_COLORS[row["status"]])
     for axes in list(grid):
         axes.axis("off")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, COLORS["semi-dark-blue"])]
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, BLUE)]
     right.legend(handles, ["reference", "recent"], ncols=2, loc="outside lower right", frameon=False)
     return figure
 
@@ -54,11 +51,11 @@ def _draw_indices(axes: Axes, report: pd.DataFrame) -> None:
 
 
 def _draw_bins(axes: Axes, counts: pd.DataFrame, title: str, color: str) -> None:
-    seen = counts[counts.sum(axis=1) > 0]
-    shares = 100 * seen / seen.sum()
+    nonempty = counts[counts.sum(axis=1) > 0]
+    shares = 100 * nonempty / nonempty.sum()
     places = np.arange(len(shares))
     axes.bar(places - 0.2, shares["reference"], width=0.4, color=MUTED)
-    axes.bar(places + 0.2, shares["recent"], width=0.4, color=COLORS["semi-dark-blue"])
+    axes.bar(places + 0.2, shares["recent"], width=0.4, color=BLUE)
     axes.set_title(title, loc="left", fontsize=9.5, weight="bold", color=color)
     axes.set_xticks(places, list(shares.index), rotation=60, ha="right", rotation_mode="anchor", fontsize=7, color=INK)
     axes.set_ylabel("% of payments", fontsize=8)

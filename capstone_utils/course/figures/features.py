@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from capstone_utils.course.figures.style import BLUE, GREEN, MUTED, RED
+from capstone_utils.ingestion.arrays import Array
 
 
 def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, width_seconds: float) -> Figure:
@@ -30,8 +31,8 @@ def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, wid
     return figure
 
 
-def draw_freshness(milliseconds: np.ndarray) -> Figure:
-    """How old a transaction was when its features were ready, with the median and the 99th percentile."""
+def draw_freshness(milliseconds: Array) -> Figure:
+    """The age of transactions at their features, with median and 99th percentile."""
     figure, axes = plt.subplots(figsize=(9, 2.8))
     median, high = np.percentile(milliseconds, [50, 99])
     axes.hist(milliseconds, bins=np.linspace(0, max(high * 1.3, 1), 60), color=BLUE)
@@ -43,7 +44,7 @@ def draw_freshness(milliseconds: np.ndarray) -> Figure:
 
 
 def draw_features_by_label(frame: pd.DataFrame, features: Sequence[str]) -> Figure:
-    """The share of transactions at each value of a feature, fraud beside legitimate."""
+    """The share of transactions at each value, fraud beside legitimate."""
     figure, panels = plt.subplots(1, len(features), figsize=(10, 2.8))
     known = frame[frame["is_fraud"].notna()]
     for axes, name in zip(panels, features, strict=True):
@@ -60,7 +61,7 @@ def draw_features_by_label(frame: pd.DataFrame, features: Sequence[str]) -> Figu
 
 
 def draw_wrong_shares(shares: Mapping[str, tuple[float, float]]) -> Figure:
-    """For each careless window, the share of all and of fraudulent transactions whose count is wrong."""
+    """The share of all and of fraudulent transactions whose count is wrong, by careless window."""
     figure, axes = plt.subplots(figsize=(9, 0.7 + 0.55 * len(shares)))
     rows = np.arange(len(shares))
     for offset, part, color, label in ((-0.19, 0, BLUE, "all payments"), (0.19, 1, RED, "fraudulent payments")):

@@ -1,4 +1,4 @@
-"""Pictures of notebook 3 about believing a figure: leaks, later weeks, cleverer thieves, unseen ones."""
+"""Pictures of notebook 3 on honest figures: leaks, later weeks, cleverer thieves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capstone_utils.serving.evaluation.leave_scenario_out import LeftOut
 
 
 def draw_leak(f1: Mapping[str, float], goal: float = 0.9) -> Figure:
-    """F1 as bars: the honest one first, the second one on paper, the third what is left of it in service."""
+    """F1 as three bars: honest, with the leak on paper, with the leak in service."""
     figure, axes = plt.subplots(figsize=(9, 2.4))
     bars = axes.barh(list(f1), list(f1.values()), color=[GREEN, RED, MUTED], height=0.6)
     axes.bar_label(bars, [f"{value:.3f}" for value in f1.values()], padding=4)
@@ -28,7 +28,7 @@ def draw_leak(f1: Mapping[str, float], goal: float = 0.9) -> Figure:
 
 
 def draw_weeks(weeks: pd.DataFrame, goal: float = 0.9) -> Figure:
-    """F1 of each test week, for the model trained anew and for the one trained once."""
+    """F1 of each test week: trained anew, and trained only once."""
     figure, axes = plt.subplots(figsize=(9, 2.8))
     days = [str(week) for week in weeks.index]
     for name, color, style in (("trained anew", BLUE, "-"), ("trained once", AMBER, "--")):
@@ -40,35 +40,38 @@ def draw_weeks(weeks: pd.DataFrame, goal: float = 0.9) -> Figure:
     return figure
 
 
-def draw_difficulty(reached: pd.DataFrame, goal: float = 0.9) -> Figure:
-    """F1 along the simulator's dial, a line a column: from thieves who are easy to see to those who blend in."""
+def draw_difficulty(f1: pd.DataFrame, goal: float = 0.9) -> Figure:
+    """F1 by the simulator's difficulty, one line per column."""
     figure, axes = plt.subplots(figsize=(9, 2.8))
-    for name, color in zip(reached, (BLUE, AMBER, MUTED), strict=False):
-        axes.plot(reached.index, reached[name], marker="o", color=color, label=name)
+    for name, color in zip(f1, (BLUE, AMBER, MUTED), strict=False):
+        axes.plot(f1.index, f1[name], marker="o", color=color, label=name)
     axes.axhline(goal, color=RED, linestyle=":", label=f"goal {goal}")
     axes.set(title="Cleverer thieves, detectives trained anew", xlabel="difficulty", ylabel="F1", ylim=(0, 1))
     axes.legend(ncols=4, fontsize=9, loc="lower left")
     return figure
 
 
-def draw_left_out(found: Sequence[LeftOut]) -> Figure:
-    """Recall on each scenario that training had never seen, without the fallback and with it, at equal alerts."""
+def draw_left_out(results: Sequence[LeftOut]) -> Figure:
+    """Recall on scenarios unseen in training, without and with the fallback, at equal alerts."""
     figure, axes = plt.subplots(figsize=(9, 3))
-    place = np.arange(len(found))
+    place = np.arange(len(results))
     for shift, name, values, color in (
-        (-0.2, "model alone", [each.recall_alone for each in found], MUTED),
-        (0.2, "model and fallback", [each.recall for each in found], GREEN),
+        (-0.2, "model alone", [each.recall_alone for each in results], MUTED),
+        (0.2, "model and fallback", [each.recall for each in results], GREEN),
     ):
         bars = axes.bar(place + shift, values, 0.36, color=color, label=f"{name}, as many alerts")
         axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=2, fontsize=9)
-    axes.set_xticks(place, [each.scenario.replace("_", "\n") for each in found])
+    axes.set_xticks(place, [each.scenario.replace("_", "\n") for each in results])
     axes.set(title="A kind of fraud that training never saw", ylabel="share caught", ylim=(0, 1.1))
     axes.legend(fontsize=9)
     return figure
 
 
 def draw_calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Share of fraud against mean probability, a line a model; on the diagonal, probabilities can be believed."""
+    """Share of fraud against mean probability, one line per model.
+
+    On the diagonal, probabilities can be believed.
+    """
     figure, axes = plt.subplots(figsize=(5.2, 4))
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":")
     for name, table in tables.items():
@@ -79,15 +82,15 @@ def draw_calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def draw_contributions(booster: xgb.Booster, rows: pd.DataFrame, most: int = 10) -> Figure:
-    """What the features of `rows` add to the log-odds: a dot a payment, red where the feature's value is high."""
+    """The features' contributions to the log-odds: one dot per row, red for high values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about progress bars in notebooks
         import shap  # takes seconds
 
     names = list(booster.feature_names or ())
     parts = booster.predict(xgb.DMatrix(rows[names], feature_names=names), pred_contribs=True)
-    explained = shap.Explanation(parts[:, :-1], parts[:, -1], rows[names].to_numpy(float), feature_names=names)
+    explanation = shap.Explanation(parts[:, :-1], parts[:, -1], rows[names].to_numpy(float), feature_names=names)
     figure = plt.figure()
-    shap.plots.beeswarm(explained, max_display=most, show=False, plot_size=(9, 4.2), group_remaining_features=False)
+    shap.plots.beeswarm(explanation, max_display=most, show=False, plot_size=(9, 4.2), group_remaining_features=False)
     plt.gca().set_xlabel("towards legitimate  <-  log-odds  ->  towards fraud", fontsize=10)
     return figure

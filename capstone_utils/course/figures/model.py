@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
 from capstone_utils.serving.training.splits import Split
+from capstone_utils.transaction import DAY_SECONDS
 
 PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
 
-def draw_label_arrival(days: np.ndarray) -> Figure:
-    """The share of reported frauds known so many days after the payment."""
+def draw_label_arrival(days: Array) -> Figure:
+    """The share of reported frauds known by days after the transaction."""
     figure, axes = plt.subplots(figsize=(9, 2.6))
     ordered = np.sort(days)
     axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), color=RED)
@@ -30,12 +32,12 @@ def draw_label_arrival(days: np.ndarray) -> Figure:
 
 
 def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
-    """Transactions a day along the calendar; the parts in colour, warm-up and label-delay gaps in grey."""
+    """Transactions per day: parts in colour, warm-up and label-delay gaps in grey."""
     figure, axes = plt.subplots(figsize=(9, 2.4))
-    midnight = frame["timestamp"].iloc[0] // 86_400
+    midnight = frame["timestamp"].iloc[0] // DAY_SECONDS
 
     def daily(part: pd.DataFrame) -> pd.Series:
-        return (part["timestamp"] // 86_400 - midnight).astype(int).value_counts().sort_index()
+        return (part["timestamp"] // DAY_SECONDS - midnight).astype(int).value_counts().sort_index()
 
     whole = daily(frame)
     axes.bar(whole.index, whole, width=0.9, color="#d5dbe1", label="warm-up, gaps, labels still to come")
@@ -48,10 +50,8 @@ def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
     return figure
 
 
-def draw_precision_recall(
-    labels: np.ndarray, scores: Mapping[str, np.ndarray], chosen: str, evaluation: Evaluation
-) -> Figure:
-    """Precision against recall on the test weeks, one curve a model, and the working point of the chosen one."""
+def draw_precision_recall(labels: Array, scores: Mapping[str, Array], chosen: str, evaluation: Evaluation) -> Figure:
+    """Precision against recall on the test weeks, with the chosen working point."""
     figure, axes = plt.subplots(figsize=(9, 4.2))
     for name, values in scores.items():
         precision, recall, _ = precision_recall_curve(labels, values)
@@ -65,8 +65,8 @@ def draw_precision_recall(
     return figure
 
 
-def draw_cost(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Figure:
-    """Money lost to missed fraud, reviews and insulted customers, for each number of alerts that there could be."""
+def draw_cost(test: pd.DataFrame, scores: Array, threshold: float, costs: Costs = COSTS) -> Figure:
+    """The money lost to missed fraud, reviews and insulted customers, by number of alerts."""
     order = np.argsort(-scores, kind="stable")
     fraud = test["is_fraud"].to_numpy(bool)[order]
     stolen = np.where(fraud, test["amount"].to_numpy()[order], 0.0)

@@ -1,4 +1,4 @@
-"""Pictures of notebook 4: what the labels say once they arrive."""
+"""Pictures of notebook 4: the model's quality by labels that have arrived."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
 
 
 def draw_quality_over_time(days: pd.DataFrame, drift_day: int) -> Figure:
-    """Precision and recall by day of the payment, and the labels that have arrived; `days` is from `quality_by_day`."""
+    """Precision, recall and the share of labels that have arrived, by day; `days` is from `quality_by_day`."""
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(9, 4), height_ratios=(3, 1))
     top.plot(days.index, days["precision"], marker="o", color=BLUE, label="precision, where all labels are known")
     top.plot(days.index, days["recall"], marker="o", color=GREEN, label="recall, among frauds reported so far")
@@ -24,7 +24,7 @@ def draw_quality_over_time(days: pd.DataFrame, drift_day: int) -> Figure:
 
 
 def draw_false_positives(rates: pd.Series) -> Figure:
-    """The share of legitimate payments that were refused, by what the customer was doing."""
+    """The share of legitimate transactions that were refused, by kind of behaviour."""
     figure, axes = plt.subplots(figsize=(9, 0.6 + 0.42 * len(rates)))
     bars = axes.barh(list(rates.index), rates, color=AMBER)
     axes.bar_label(bars, fmt="{:.2%}", padding=4)

@@ -1,4 +1,4 @@
-"""Pictures of notebook 1: how long fraud goes unseen, and what flows through the broker."""
+"""Pictures of notebook 1: fraud that goes unseen, and the broker's flow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
+from capstone_utils.ingestion.arrays import Array
 
 
-def draw_unseen(minutes: Mapping[str, np.ndarray], losses: Mapping[str, float]) -> Figure:
-    """Left: the share of frauds still unseen after a time; right: money that follows a card's first fraud unseen."""
+def draw_unseen(minutes: Mapping[str, Array], losses: Mapping[str, float]) -> Figure:
+    """Left: the share of frauds still unseen after a time; right: the money lost after a card's first fraud."""
     figure, (left, right) = plt.subplots(1, 2, width_ratios=(3, 2))
     for (name, values), color in zip(minutes.items(), (RED, AMBER, GREEN), strict=False):
         ordered = np.sort(values)
@@ -50,7 +51,7 @@ def draw_rates(sent: Sequence[int], read: Mapping[str, Sequence[int]], goal: int
 
 
 def draw_rhythm(transactions: pd.DataFrame) -> Figure:
-    """The stream's own rhythm: transactions by hour of the day and by day."""
+    """The stream's rhythm: transactions by hour of the day, and by day."""
     times = pd.to_datetime(transactions["event_time_us"], unit="us")
     figure, (left, right) = plt.subplots(1, 2, width_ratios=(2, 3), figsize=(9, 2.8))
     left.bar(range(24), np.bincount(times.dt.hour, minlength=24) / times.dt.date.nunique(), color=BLUE)

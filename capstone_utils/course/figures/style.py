@@ -1,10 +1,11 @@
-"""One look for every picture, and the map of the course that each notebook opens with."""
+"""The style of every picture, and the map that opens each notebook."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.rcsetup import cycler
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, RED, GREEN, AMBER, PURPLE = "#2f6fb4", "#c8382e", "#2f8f5b", "#d98e04", "#7a4fa3"
@@ -36,7 +37,7 @@ def use_style() -> None:
             "axes.axisbelow": True,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.prop_cycle": plt.cycler(color=[BLUE, RED, GREEN, AMBER, PURPLE, MUTED]),
+            "axes.prop_cycle": cycler(color=[BLUE, RED, GREEN, AMBER, PURPLE, MUTED]),
             "grid.color": GRID,
             "xtick.color": MUTED,
             "ytick.color": MUTED,
@@ -47,7 +48,7 @@ def use_style() -> None:
 
 
 def draw_pipeline(*here: str) -> Figure:
-    """The way of one payment through the course, with the stages named in `here` filled in."""
+    """One payment's way through the course, with the stages `here` filled in."""
     figure, axes = plt.subplots(figsize=(10, 1.7))
     axes.set(xlim=(0, 10), ylim=(0, 1.7))
     axes.axis("off")

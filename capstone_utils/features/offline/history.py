@@ -1,4 +1,4 @@
-"""What each transaction's user did before, over a whole arrival log: one user after the other, compiled by numba."""
+"""History features over a whole arrival log, one user after the other, compiled by numba."""
 
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
@@ -7,36 +7,40 @@ import numpy as np
 from numba import njit
 
 from capstone_utils.features.offline.windows import DUPLICATE, TOO_LATE
-from capstone_utils.features.online.user_state import HISTORY
+from capstone_utils.features.spec import HISTORY
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 
 
 def history_values(
-    users: np.ndarray,
-    status: np.ndarray,
-    facts: np.ndarray,
-    codes: np.ndarray,
-    places: np.ndarray,
-    distances: np.ndarray,
+    users: Integers,
+    status: Integers,
+    facts: Integers,
+    codes: Integers,
+    places: Integers,
+    distances: Floats,
     max_values: int,
-) -> np.ndarray:
-    """The values of HISTORY, then 1.0 or 0.0 for each column's first-seen flag, shape (n, 3 + columns).
+) -> tuple[dict[str, Array], Array]:
+    """The values of each kind in HISTORY, shape (n,), and the columns' first-seen flags, 1.0 or 0.0, (columns, n).
 
-    users, status (n,) and facts (3, n): as for `window_values`. codes (columns, n): values that are remembered, at most
-    `max_values` a column, the one known longest forgotten first. places (n,) index `distances`, in kilometres. NaN for
-    a duplicate, and where there is no history.
+    users, status (n,) and facts (3, n): as for `window_values`. codes (columns, n): the values to remember, at most
+    `max_values` per column; beyond that, the value known longest is forgotten. places (n,): positions in `distances`,
+    which is in kilometres. The result is NaN for a duplicate, and where there is no history.
     """
     columns = len(codes)
-    values = np.full((len(users), len(HISTORY) + columns), np.nan)
+    values = {kind: np.full(len(users), np.nan) for kind in HISTORY}
+    flags = np.full((columns, len(users)), np.nan)
     known = np.zeros((columns, codes.max(initial=0) + 1), np.bool_)
     queue, head_and_size = np.zeros((columns, max_values + 1), np.int64), np.zeros((columns, 2), np.int64)
     order = np.argsort(users, kind="stable")
-    _walk(order, users, status, facts, codes, places, distances, known, queue, head_and_size, values)
-    return values
+    history = values["seconds_since_last"], values["speed_kmh"], values["amount_ratio"]
+    _walk(order, users, status, facts, codes, places, distances, known, queue, head_and_size, history, flags)
+    return values, flags
 
 
 @njit(cache=True)
-def _walk(order, users, status, facts, codes, places, distances, known, queue, head_and_size, values):
-    """Fill `values`; the arrays from `known` to `head_and_size` are for the work."""
+def _walk(order, users, status, facts, codes, places, distances, known, queue, head_and_size, history, flags):
+    """Fill `history` and `flags`. The arrays from `known` to `head_and_size` are working memory."""
+    since_last, speed, ratio = history
     user, last, count, total = np.int64(-1), np.int64(-1), np.int64(0), np.int64(0)
     for i in order:
         if users[i] != user:
@@ -47,13 +51,13 @@ def _walk(order, users, status, facts, codes, places, distances, known, queue, h
         if status[i] == DUPLICATE:
             continue
         for column in range(len(codes)):
-            values[i, 3 + column] = not known[column, codes[column, i]]
+            flags[column, i] = not known[column, codes[column, i]]
         if last >= 0:
             seconds = (facts[0, i] - facts[0, last]) / 1_000_000
-            values[i, 0] = seconds
-            values[i, 1] = distances[places[last], places[i]] / max(abs(seconds), 1.0) * 3600.0
+            since_last[i] = seconds
+            speed[i] = distances[places[last], places[i]] / max(abs(seconds), 1.0) * 3600.0
             if total > 0:
-                values[i, 2] = facts[1, i] / (total / count)
+                ratio[i] = facts[1, i] / (total / count)
         if status[i] == TOO_LATE:
             continue
         count, total = count + 1, total + facts[1, i]
@@ -66,7 +70,7 @@ def _walk(order, users, status, facts, codes, places, distances, known, queue, h
 
 @njit(cache=True)
 def _remember(column, code, known, queue, head_and_size):
-    """Put the value at the end of the column's queue; if that is too long then, forget the first."""
+    """Put the value at the end of the column's queue; forget the first if it is too long."""
     head, size = head_and_size[column]
     known[column, code] = True
     queue[column, (head + size) % queue.shape[1]] = code

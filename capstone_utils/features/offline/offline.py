@@ -1,4 +1,4 @@
-"""The same features over a whole history at once: a frame in arrival order in, a frame of features out."""
+"""Offline features: an arrival-ordered frame in, a frame of features out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.offline.history import history_values
 from capstone_utils.features.offline.windows import DUPLICATE, KEPT, window_values
-from capstone_utils.features.online.user_state import HISTORY
 from capstone_utils.features.plan import key_plan, other_keys
 from capstone_utils.features.spec import SPEC, FeatureSpec, State
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.ingestion.places import distance_km
 
 
@@ -25,16 +25,17 @@ def offline_features(
 ) -> pd.DataFrame:
     """The spec's features for each row of `frame`, float64, index kept; a duplicate's row is all NaN.
 
-    `frame` holds one transaction a row in arrival order, with columns transaction_id, user_id, amount_cents,
-    event_time_us, location, merchant, device. A row's features use only the rows above it and itself; a fraud rate
-    also uses `labels` (transaction_id, is_fraud, known_at_us), each if it was known within the spec's label delay. The
-    extra column `duplicate` marks rows whose transaction had been seen; drop them to have what the online state emits.
+    `frame` holds one transaction per row in arrival order, with columns transaction_id, user_id, amount_cents,
+    event_time_us, location, merchant, device. A row's features use only that row and the rows above it. A fraud rate
+    also uses `labels` (transaction_id, is_fraud, known_at_us): each label known within the spec's label delay. The
+    extra column `duplicate` marks rows whose transaction came before; without them, the rest is what the online state
+    emits.
     """
     times, cents = (frame[column].to_numpy(dtype=np.int64) for column in ("event_time_us", "amount_cents"))
     facts = np.stack([times, cents, _reported(frame, spec, labels)]).astype(np.int64)
     ids, users = _codes(frame, ["transaction_id", "user_id"])
     status = np.full(len(frame), KEPT)
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, Floats] = {}
     for key in ("user_id", *other_keys(spec)):
         plan = key_plan(spec, key)
         keys = users if key == "user_id" else _codes(frame, [key])[0]
@@ -47,37 +48,38 @@ def offline_features(
             columns[feature.name] = np.where(duplicate, np.nan, MOMENT[feature.kind](cents, times))
     for feature in spec.daily:
         table = (daily or {}).get(feature.name)
-        made = np.nan if table is None else table.lookup_many(times, frame[feature.key])
-        columns[feature.name] = np.where(duplicate, np.nan, made)
+        looked_up = np.nan if table is None else table.lookup_many(times, frame[feature.key])
+        columns[feature.name] = np.where(duplicate, np.nan, looked_up)
     return pd.DataFrame({name: columns[name] for name in spec.names} | {"duplicate": duplicate}, index=frame.index)
 
 
-def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | None) -> np.ndarray:
-    """Whether each row's transaction was reported as fraud within the spec's label delay."""
+def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | None) -> Array:
+    """A mask of the rows whose transaction was reported as fraud within the spec's label delay."""
     if labels is None or not spec.label_delay_us:
         return np.zeros(len(frame), dtype=bool)
     fraud = labels[labels["is_fraud"].astype(bool)]
     known_at = frame["transaction_id"].map(fraud.groupby("transaction_id")["known_at_us"].min())
-    return (known_at - frame["event_time_us"] <= spec.label_delay_us).to_numpy()
+    reported: Booleans = (known_at - frame["event_time_us"] <= spec.label_delay_us).to_numpy()
+    return reported
 
 
-def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> Integers:
     """The columns' values as integers from 0, shape (columns, rows)."""
     codes = [pd.factorize(frame[column])[0] for column in columns]
     return np.array(codes, dtype=np.int64).reshape(len(columns), len(frame))
 
 
 def _history(
-    frame: pd.DataFrame, spec: FeatureSpec, users: np.ndarray, status: np.ndarray, facts: np.ndarray
-) -> dict[str, np.ndarray]:
+    frame: pd.DataFrame, spec: FeatureSpec, users: Integers, status: Integers, facts: Integers
+) -> dict[str, Floats]:
     """The columns that look back beyond any window, by name."""
-    wanted = [f for f in spec.features if isinstance(f, State) and f.kind not in MOMENT]
-    if not wanted:
+    features = [f for f in spec.features if isinstance(f, State) and f.kind not in MOMENT]
+    if not features:
         return {}
-    where, places = pd.factorize(frame["location"])
+    location_codes, places = pd.factorize(frame["location"])
     distances = np.array([[distance_km(a, b) for b in places] for a in places], dtype=float)
     distances = distances.reshape(len(places), len(places))
     codes = _codes(frame, spec.known_columns)
-    values = history_values(users, status, facts, codes, where, distances, spec.max_values)
-    order = [*HISTORY, *spec.known_columns]
-    return {f.name: values[:, order.index(f.column or f.kind)] for f in wanted}
+    values, flags = history_values(users, status, facts, codes, location_codes, distances, spec.max_values)
+    values |= zip(spec.known_columns, flags, strict=True)
+    return {f.name: values[f.column or f.kind] for f in features}

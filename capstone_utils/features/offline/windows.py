@@ -1,7 +1,7 @@
-"""The values of one key's windows over a whole arrival log: one key after the other, compiled by numba.
+"""Window values over a whole arrival log, one key after the other, compiled by numba.
 
-What is kept of the key at hand stands in event-time order (equal times in order of arrival) from place `first` to place
-`end` of four arrays, `kept`: times, rows, prefix sums of cents and of reported frauds.
+The transactions kept of the current key stand in event-time order, equal times in order of arrival. They fill the
+places from `first` to `end` of four arrays, `kept`: times, rows, prefix sums of cents and of reported frauds.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -11,17 +11,18 @@ import numpy as np
 from numba import njit
 
 from capstone_utils.features.plan import KeyPlan
+from capstone_utils.ingestion.arrays import Array
 
 KEPT, DUPLICATE, TOO_LATE = 0, 1, 2
 
 
-def window_values(
-    plan: KeyPlan, keys: np.ndarray, ids: np.ndarray, facts: np.ndarray, codes: np.ndarray, status: np.ndarray
-) -> np.ndarray:
-    """Each row's values in the order of `plan.slots`, shape (n, slots); NaN for a duplicate and for what is too late.
+def window_values(plan: KeyPlan, keys: Array, ids: Array, facts: Array, codes: Array, status: Array) -> Array:
+    """Each row's values in the order of `plan.slots`, shape (n, slots).
 
-    keys, ids: codes from 0, shape (n,). facts (3, n): event time, cents, whether reported as fraud. codes (columns, n):
-    text values from 0. status (n,): filled for the user's plan, and read for any other, which keeps only KEPT rows.
+    They are NaN for a duplicate or a row that is too late.
+
+    keys, ids: codes from 0, shape (n,). facts (3, n): event time, cents, 1 for reported fraud. codes (columns, n): text
+    values from 0. status (n,): filled for the user's plan; read for any other plan, which keeps only KEPT rows.
     """
     n = len(keys)
     distinct = [(column, place) for column, places in enumerate(plan.distinct) for place in places]
@@ -47,7 +48,7 @@ def window_values(
 
 @njit(cache=True)
 def _walk(order, log, decide, ranges, distinct, limits, kept, windows, mark, held, status, values):
-    """Fill `values`, and with `decide` `status`; the arrays from `kept` to `held` are for the work."""
+    """Fill `values`, and `status` if `decide` is true. The arrays from `kept` to `held` are working memory."""
     keys, ids, facts, codes = log
     times = kept[0]
     first, end, key = np.int64(0), np.int64(0), np.int64(-1)
@@ -89,7 +90,7 @@ def _walk(order, log, decide, ranges, distinct, limits, kept, windows, mark, hel
 
 @njit(cache=True)
 def _after(times, low, high, value):
-    """The first place from `low` to `high` whose time is greater than `value`."""
+    """The first place from `low` to `high` with a time above `value`."""
     while low < high:
         middle = (low + high) // 2
         if times[middle] <= value:
@@ -101,7 +102,7 @@ def _after(times, low, high, value):
 
 @njit(cache=True)
 def _look(kept, first, end, place, time, cents, ranges, values):
-    """Write count, mean and fraud rate of each range for a transaction that would come to `place`."""
+    """Write count, mean and fraud rate of each range for an arrival at `place`."""
     times, _, sums, frauds = kept
     slot = 0
     for r in range(len(ranges)):
@@ -121,20 +122,21 @@ def _look(kept, first, end, place, time, cents, ranges, values):
 
 @njit(cache=True)
 def _recount(kept, first, place, time, row, codes, ranges, distinct, mark, values):
-    """Write the distinct values of each range for a transaction that would come to `place`, counted one by one.
+    """Write the number of distinct values in each range for an arrival at `place`.
 
-    `mark` holds for each code the number of the count that saw it last; its last element numbers the counts.
+    They are counted one by one. `mark` holds for each code the number of the count that saw it last; its last element
+    numbers the counts.
     """
     times, rows = kept[0], kept[1]
     for d in range(len(distinct)):
         column, r = distinct[d]
         mark[-1] += 1
-        found = 0
+        count = 0
         for before in range(_after(times, first, place, time - ranges[r, 1]), place + 1):
             code = codes[column, rows[before] if before < place else row]
-            found += mark[code] != mark[-1]
+            count += mark[code] != mark[-1]
             mark[code] = mark[-1]
-        values[len(values) - len(distinct) + d] = found
+        values[len(values) - len(distinct) + d] = count
 
 
 @njit(cache=True)
@@ -150,12 +152,13 @@ def _put(kept, end, place, time, row, cents, fraud):
 
 @njit(cache=True)
 def _follow(kept, end, place, row, codes, ranges, distinct, windows):
-    """Move each distinct count to the window that ends at the latest time, with the transaction put at `place`.
+    """Move each distinct count on to the latest window, after an insertion at `place`.
 
-    windows: how often each code stands in the window, by distinct count; how many codes do; the window's first place.
+    `windows` holds by distinct count: the times that each code stands in the window, the number of codes that do, the
+    window's first place.
     """
     times, rows = kept[0], kept[1]
-    counts, found, start = windows
+    counts, sizes, start = windows
     for d in range(len(distinct)):
         column, r = distinct[d]
         edge = times[end - 1] - ranges[r, 1]
@@ -163,14 +166,14 @@ def _follow(kept, end, place, row, codes, ranges, distinct, windows):
             start[d] += 1
             continue
         counts[d, codes[column, row]] += 1
-        found[d] += counts[d, codes[column, row]] == 1
+        sizes[d] += counts[d, codes[column, row]] == 1
         while times[start[d]] <= edge:
             _drop(d, codes[column, rows[start[d]]], windows)
 
 
 @njit(cache=True)
 def _forget(kept, first, oldest, ids, codes, distinct, windows, held):
-    """Take the transactions from `first` to `oldest` out of the ids and counts."""
+    """Take the transactions from `first` to `oldest` out of ids and counts."""
     rows, start = kept[1], windows[2]
     for place in range(first, oldest):
         held[ids[rows[place]]] = False
@@ -181,8 +184,8 @@ def _forget(kept, first, oldest, ids, codes, distinct, windows, held):
 
 @njit(cache=True)
 def _drop(d, code, windows):
-    """Let the first transaction of distinct count `d`, which has `code`, leave its window."""
-    counts, found, start = windows
+    """Take the first transaction of distinct count `d`, which has `code`, out of its window."""
+    counts, sizes, start = windows
     counts[d, code] -= 1
-    found[d] -= counts[d, code] == 0
+    sizes[d] -= counts[d, code] == 0
     start[d] += 1

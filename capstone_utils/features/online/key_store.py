@@ -1,4 +1,4 @@
-"""The windows over a key that is not the user, such as the merchant: a state for each of its values."""
+"""Windows over a key other than the user, such as the merchant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from capstone_utils.transaction import Transaction
 
 
 class KeyStore:
-    """Window states by the key's value. They stay objects: there are few merchants, and each is seen often."""
+    """Window states by the key's value.
+
+    They stay objects: there are few merchants, and each is seen often.
+    """
 
     def __init__(self, plan: KeyPlan) -> None:
         self.plan = plan
@@ -26,7 +29,7 @@ class KeyStore:
         return state.look(self.plan, transaction.event_time_us, transaction.amount_cents, self._texts(transaction))
 
     def add(self, transaction: Transaction) -> None:
-        """Take the transaction in, unless it is too late by its key's own clock."""
+        """Add the transaction, unless too late by its key's own clock."""
         state = self.states.get(transaction[self._key])
         if state is None:
             state = self.states[transaction[self._key]] = WindowState(len(self.plan.columns))
@@ -34,18 +37,18 @@ class KeyStore:
             number, time, cents = transaction.transaction_id, transaction.event_time_us, transaction.amount_cents
             state.add(self.plan, number, time, cents, self._texts(transaction))
 
-    def report(self, transaction: Transaction) -> None:
-        """Remember that the transaction was reported as fraud."""
+    def mark_fraud(self, transaction: Transaction) -> None:
+        """Mark the transaction as reported fraud."""
         state = self.states.get(transaction[self._key])
         if state is not None:
-            state.report(transaction.transaction_id, transaction.event_time_us)
+            state.mark_fraud(transaction.transaction_id, transaction.event_time_us)
 
     def to_list(self) -> list[Any]:
         """All states as plain values for JSON: pairs of key and content."""
         return [[key, state.to_list()] for key, state in self.states.items()]
 
     def fill(self, kept: list[Any]) -> None:
-        """Take over what `to_list` gave."""
+        """Restore the states that `to_list` gave."""
         for key, content in kept:
             state = self.states[key] = WindowState(len(self.plan.columns))
             state.fill(content)

@@ -1,4 +1,4 @@
-"""In which order the values of one transaction are computed, and how they come into the spec's order."""
+"""The order of a transaction's values, mapped to the spec's order."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from operator import itemgetter
 from typing import Any
 
 from capstone_utils.features.moment import MOMENT
-from capstone_utils.features.online.user_state import HISTORY
 from capstone_utils.features.plan import KeyPlan
-from capstone_utils.features.spec import Daily, Feature, FeatureSpec, State, Window
+from capstone_utils.features.spec import HISTORY, Daily, Feature, FeatureSpec, State, Window
 
 Getter = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
 def layout(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> list[tuple[str, object]]:
-    """What each value is: of the moment, of the history, first-seen flags, daily ones, then the windows by plan."""
+    """The meaning of each value: moment, history, first-seen flags, daily values, then the windows by plan."""
     states = [feature for feature in spec.features if isinstance(feature, State)]
     slots: list[tuple[str, object]] = [("moment", f.name) for f in states if f.kind in MOMENT]
     if any(f.kind in HISTORY for f in states):
@@ -26,7 +25,7 @@ def layout(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> list[tuple[str, objec
 
 
 def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
-    """A function that takes the values as `layout` lists them and gives those of the spec, in its order."""
+    """A function that puts values, which stand as `layout` lists them, into the spec's order."""
 
     def slot(feature: Feature) -> tuple[str, object]:
         if isinstance(feature, Daily):
@@ -42,7 +41,7 @@ def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
 
 
 def tuple_getter(places: Sequence[int]) -> Getter:
-    """A function that gives the values at these places of a sequence: as a tuple for one place too, and for none."""
+    """A function that returns a sequence's values at these places, always as a tuple."""
     if len(places) > 1:
         return itemgetter(*places)
     return lambda sequence: tuple(sequence[place] for place in places)

@@ -1,4 +1,4 @@
-"""Features as the stream goes by: a small state per user, one `update` a transaction, in the order of arrival."""
+"""Online features: a small state per user, one `update` per transaction."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.online.key_store import KeyStore
 from capstone_utils.features.online.layout import in_order, tuple_getter
 from capstone_utils.features.online.snapshot import seal, unseal
-from capstone_utils.features.online.user_state import HISTORY, UserState
+from capstone_utils.features.online.user_state import UserState
 from capstone_utils.features.online.user_store import AWAKE_USERS, UserStore
 from capstone_utils.features.plan import key_plan, other_keys
-from capstone_utils.features.spec import SPEC, FeatureSpec, State
+from capstone_utils.features.spec import HISTORY, SPEC, FeatureSpec, State
 from capstone_utils.transaction import Transaction
 
 FIELDS = Transaction._fields
 
 
 class OnlineFeatures:
-    """The features of each transaction, from the transactions that arrived before it and itself.
+    """The features of each transaction, from itself and all earlier arrivals.
 
     >>> def pay(number, seconds, amount, place):
     ...     return Transaction(number, 7, amount * 100, (1767225600 + seconds) * 1_000_000, place, "Amazon", "mobile")
@@ -34,11 +34,11 @@ class OnlineFeatures:
     (20.0, 15.0, 2.0, 2.0, 1.0)
     >>> online.update(pay(3, 300, 30, "LA"))  # the first one is exactly 300 s old: outside (t - 300, t]
     (30.0, 25.0, 2.0, 1.0, 1.0)
-    >>> online.peek(pay(4, 100, 40, "SF"))  # what if? The answer that `update` would give, and no change
+    >>> online.peek(pay(4, 100, 40, "SF"))  # what if? The features that `update` would give, and no change
     (40.0, 25.0, 2.0, 2.0, 1.0)
-    >>> online.update(pay(4, 100, 40, "SF"))  # late: sees what falls in its own window, changes no earlier answer
+    >>> online.update(pay(4, 100, 40, "SF"))  # late: sees what falls in its own window, changes no earlier features
     (40.0, 25.0, 2.0, 2.0, 1.0)
-    >>> online.update(pay(4, 100, 40, "SF")) is None  # a duplicate: no answer, no change
+    >>> online.update(pay(4, 100, 40, "SF")) is None  # a duplicate: no features, no change
     True
     """
 
@@ -63,7 +63,7 @@ class OnlineFeatures:
         self._in_order = in_order(spec, [self._plan, *(other.plan for other in self._others)])
 
     def update(self, transaction: Transaction) -> tuple[float, ...] | None:
-        """The features in the spec's order, missing ones as NaN; None when this transaction was already seen.
+        """The features in the spec's order, missing ones as NaN; None for a transaction already seen.
 
         A transaction later than the allowed lateness gets no window features (NaN) and changes no state.
         """
@@ -87,7 +87,7 @@ class OnlineFeatures:
         return features
 
     def peek(self, transaction: Transaction) -> tuple[float, ...] | None:
-        """What `update` would answer, without any change: for a request that asks what if."""
+        """The features that `update` would return, without any change of state."""
         user = self.users.look(transaction.user_id)
         if user.holds(self._plan, transaction.transaction_id):
             return None
@@ -95,22 +95,22 @@ class OnlineFeatures:
         return self._features(user, transaction, texts, known)
 
     def report_fraud(self, transaction: Transaction, known_at_us: int) -> None:
-        """Let fraud rates know that `transaction`, which was given to `update` before, was reported as fraud.
+        """Count a transaction that `update` took before as fraud.
 
-        Give it before the first transaction that is later by the spec's label delay. What is reported after that
-        delay counts nowhere, so that online and offline know the same.
+        Call it before the first transaction that is later by the spec's label delay. A report after that delay counts
+        nowhere, so that online and offline know the same.
         """
         if known_at_us - transaction.event_time_us > self.spec.label_delay_us:
             return
         if transaction.user_id in self.users:
-            self.users.wake(transaction.user_id).report(transaction.transaction_id, transaction.event_time_us)
+            self.users.wake(transaction.user_id).mark_fraud(transaction.transaction_id, transaction.event_time_us)
         for other in self._others:
-            other.report(transaction)
+            other.mark_fraud(transaction)
 
     def _features(
         self, user: UserState, transaction: Transaction, texts: Sequence[str], known: Sequence[str]
     ) -> tuple[float, ...]:
-        """The features in the spec's order, from values in the order of `layout`."""
+        """The features in the spec's order, from values in `layout` order."""
         time, cents = transaction.event_time_us, transaction.amount_cents
         values = [float(make(cents, time)) for make in self._moment]
         if self._looks_back:
@@ -125,11 +125,17 @@ class OnlineFeatures:
         return self._in_order(values)
 
     def retained(self, user_id: int) -> list[Transaction]:
-        """The user's transactions that the windows may still need, in event-time order; other texts are empty."""
+        """The user's transactions that the windows may still need, in event-time order.
+
+        Text fields that no window counts are empty.
+        """
         return self.users.look(user_id).retained(user_id, self._plan.columns)
 
     def snapshot(self) -> bytes:
-        """Everything that is remembered, as bytes for `from_snapshot`: versioned, with the spec's hash, checksummed."""
+        """The whole state as bytes for `from_snapshot`.
+
+        They carry a version, the spec's hash and a checksum.
+        """
         users = {user_id: self.users.pack(user_id) for user_id in self.users}
         counts = [self.late, self.too_late, self.duplicates, self.missing_daily]
         sizes = [list(users), [len(packed) for packed in users.values()]]
@@ -144,7 +150,7 @@ class OnlineFeatures:
         daily: Mapping[str, DailyTable] | None = None,
         awake_users: int = AWAKE_USERS,
     ) -> OnlineFeatures:
-        """The state that `snapshot` saw, which goes on with the same features.
+        """The state of a `snapshot`, which goes on with the same features.
 
         Raises:
             InvalidSnapshot: for bytes that are damaged, or of another format or spec.
@@ -162,7 +168,7 @@ class OnlineFeatures:
         return online
 
     def user_to_bytes(self, user_id: int) -> bytes:
-        """One user's state, as bytes for `user_from_bytes`: for a store that holds the states, such as Spark's.
+        """One user's state as bytes for `user_from_bytes` and stores like Spark's.
 
         Raises:
             KeyError: for a user not seen before.
@@ -170,7 +176,7 @@ class OnlineFeatures:
         return seal(self.spec, "one user", self.users.pack(user_id))
 
     def user_from_bytes(self, user_id: int, data: bytes) -> None:
-        """Take over what `user_to_bytes` gave, in place of the user's state.
+        """Replace the user's state by the one that `user_to_bytes` gave.
 
         Raises:
             InvalidSnapshot: for bytes that are damaged, or of another format or spec.

@@ -1,4 +1,4 @@
-"""What is remembered of one user: the transactions of the retention, and habits however old."""
+"""The state of one user: transactions of the retention, and older habits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import Any
 
 from capstone_utils.features.online.window_state import WindowState
 from capstone_utils.features.plan import KeyPlan
-from capstone_utils.features.spec import SECOND_US
 from capstone_utils.ingestion.places import distance_km
-from capstone_utils.transaction import Transaction
-
-HISTORY = ("seconds_since_last", "speed_kmh", "amount_ratio")
+from capstone_utils.transaction import SECOND_US, Transaction
 
 
 class UserState(WindowState):
-    """A user's transactions for the windows, their ids, and habits: known values, mean amount, where they were last."""
+    """One user's transactions and habits: known values, mean amount, last location."""
 
     __slots__ = ("known", "last_location", "time_of", "total_cents", "total_count")
 
@@ -30,12 +27,12 @@ class UserState(WindowState):
         self.total_cents = 0
 
     def holds(self, plan: KeyPlan, number: int) -> bool:
-        """Whether the transaction was seen within the retention."""
+        """True when the transaction was seen within the retention."""
         before = self.time_of.get(number)
         return before is not None and before > self.latest_us - plan.retention_us
 
     def history(self, transaction: Transaction) -> list[float]:
-        """The values of HISTORY as of now, NaN where there is none."""
+        """The values of HISTORY for this transaction, NaN if there is none."""
         seconds = speed = ratio = math.nan
         if self.total_count:
             seconds = (transaction.event_time_us - self.latest_us) / SECOND_US
@@ -47,13 +44,16 @@ class UserState(WindowState):
         return [seconds, speed, ratio]
 
     def first_seen(self, values: Sequence[str]) -> list[float]:
-        """For each known column 1.0 when the value is not known, else 0.0."""
+        """1.0 for each known column whose value is not known, else 0.0."""
         return [0.0 if value in self.known[column] else 1.0 for column, value in enumerate(values)]
 
     def take(
         self, plan: KeyPlan, transaction: Transaction, texts: Sequence[str], values: Sequence[str], max_values: int
     ) -> None:
-        """Remember the transaction: `texts` for the windows, `values` by known column, at most `max_values` of each."""
+        """Remember the transaction.
+
+        `texts` are for the windows. `values` stand by known column, and at most `max_values` of each are remembered.
+        """
         number, time, cents = transaction.transaction_id, transaction.event_time_us, transaction.amount_cents
         if time >= self.latest_us:
             self.last_location = transaction.location
@@ -69,12 +69,12 @@ class UserState(WindowState):
         self.add(plan, number, time, cents, texts)
 
     def settle(self) -> None:
-        """Work out anew what follows from the transactions that are kept."""
+        """Compute again what follows from the kept transactions."""
         super().settle()
         self.time_of = dict(zip(self.ids, self.times, strict=True))
 
     def retained(self, user_id: int, columns: Sequence[str]) -> list[Transaction]:
-        """The transactions that are kept, in event-time order; a text not among `columns`, the windows', is empty."""
+        """The kept transactions in event-time order; text fields other than the windows' `columns` are empty."""
         texts = {"location": [""] * len(self.ids), "merchant": [""] * len(self.ids), "device": [""] * len(self.ids)}
         texts["location"][-1:] = [self.last_location] * min(1, len(self.ids))
         texts |= dict(zip(columns, self.texts, strict=True))
@@ -83,12 +83,12 @@ class UserState(WindowState):
         return list(starmap(Transaction, zip(self.ids, users, cents, self.times, *texts.values(), strict=True)))
 
     def to_list(self) -> list[Any]:
-        """What is remembered, as plain values for JSON."""
+        """The state as plain values for JSON."""
         habits = [[list(known) for known in self.known], self.last_location, self.total_count, self.total_cents]
         return [*super().to_list(), *habits]
 
     def fill(self, kept: list[Any]) -> None:
-        """Take over what `to_list` gave."""
+        """Restore the state that `to_list` gave."""
         *window, known, self.last_location, self.total_count, self.total_cents = kept
         super().fill(window)
         self.known = tuple(dict.fromkeys(values) for values in known)

@@ -1,4 +1,4 @@
-"""The state of every user: those who paid lately as objects, everyone else packed into bytes."""
+"""The states of all users: recent ones as objects, others as bytes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ IDLE_USER_BYTES = 1_000  # no more for a packed user of the full set: a million 
 
 
 class UserStore:
-    """User states by user_id. At most `awake_users` of them are objects; the one that paid longest ago is packed first.
+    """User states by user_id, of which at most `awake_users` are objects.
 
-    On the simulated stream a packed user of the full set takes about 800 bytes, the dictionary's entry included (a test
-    holds it below IDLE_USER_BYTES), and an awake one 7 kB. A state has an upper size: some 700 bytes, packed 70, for
-    each of at most `max_events` transactions. Packing one user and waking another takes some 40 us together.
+    The user who paid longest ago is packed first. On the simulated stream a packed user of the full set takes about 800
+    bytes, the dictionary's entry included; a test holds it below IDLE_USER_BYTES. An awake user takes 7 kB. A state has
+    an upper size: some 700 bytes, packed 70, for each of at most `max_events` transactions. Packing one user and waking
+    another takes some 40 us together.
     """
 
     def __init__(self, plan: KeyPlan, known_columns: int, awake_users: int = AWAKE_USERS) -> None:
@@ -42,7 +43,7 @@ class UserStore:
         yield from self._awake
 
     def wake(self, user_id: int) -> UserState:
-        """The user's state, to be changed; an empty one for a user not seen before."""
+        """The user's state, to be changed; empty if not seen before."""
         user = self._awake.get(user_id)
         if user is not None:
             self._awake.move_to_end(user_id)
@@ -55,7 +56,7 @@ class UserStore:
         return user
 
     def look(self, user_id: int) -> UserState:
-        """The user's state, to be read only; an empty one for a user not seen before."""
+        """The user's state, to be read only; empty if not seen before."""
         user = self._awake.get(user_id)
         if user is None:
             user = UserState(len(self._plan.columns), self._known_columns)
@@ -74,7 +75,7 @@ class UserStore:
         return self._packed[user_id] if user is None else self._pack(user)
 
     def unpack(self, user_id: int, packed: bytes) -> None:
-        """Take over what `pack` gave in place of the user's state."""
+        """Replace the user's state by the one that `pack` gave."""
         self._awake.pop(user_id, None)
         self._packed[user_id] = packed
 

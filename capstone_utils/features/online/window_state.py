@@ -1,4 +1,4 @@
-"""The transactions of one key that its windows may still need: look at them as of a moment, add one, forget the old."""
+"""The window state of one key: look at it, add, and trim."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIM_AT = 16  # from so many transactions on, the expired ones are dropped when 
 
 
 def latest_until(time: int, times: list[int] | None) -> int:
-    """The greatest of the ascending times that is not after `time`, or NEVER."""
+    """The greatest of the ascending `times` up to `time`, or NEVER."""
     place = bisect_right(times, time) if times else 0
     return times[place - 1] if times and place else NEVER
 
@@ -23,9 +23,9 @@ def latest_until(time: int, times: list[int] | None) -> int:
 class WindowState:
     """One key's transactions of the retention, in event-time order (equal times in order of arrival).
 
-    A transaction costs O(log n) in the n kept: counts and sums are differences between two places, found by bisection;
-    distinct values are those whose latest time lies in the window. A late one also costs something for each of those
-    that overtook it: they move up, and their values' earlier times are looked up.
+    A transaction costs O(log n) in the n kept. Counts and sums are differences between two places, which bisection
+    finds. Distinct values are those whose latest time lies in the window. A late transaction costs more for each one
+    that overtook it: these move up, and their values' earlier times are looked up.
     """
 
     __slots__ = ("fraud_times", "ids", "latest_us", "prefix_cents", "recent", "reported", "seen_at", "texts", "times")
@@ -42,7 +42,7 @@ class WindowState:
         self.fraud_times: list[int] = []  # their event times, ascending
 
     def look(self, plan: KeyPlan, time: int, cents: int, texts: Sequence[str]) -> list[float]:
-        """The values of the plan's ranges for a transaction at `time`, as if it had been added; changes nothing.
+        """The ranges' values for a transaction, as if added; changes nothing.
 
         All are NaN for a transaction that is later than the allowed lateness.
         """
@@ -76,14 +76,14 @@ class WindowState:
                 size, own, others = bisect_right(recent, time), latest_until(time, seen), self._until(time, column, end)
             for place in plan.distinct[column]:
                 edge = edges[place]
-                found = size - bisect_right(recent, edge) + (own <= edge)
+                distinct_count = size - bisect_right(recent, edge) + (own <= edge)
                 if others:
-                    found += sum(before > edge for before in others)
-                values.append(float(found))
+                    distinct_count += sum(before > edge for before in others)
+                values.append(float(distinct_count))
         return values
 
     def _look_now(self, plan: KeyPlan, time: int, cents: int, texts: Sequence[str]) -> list[float]:
-        """The same for what nearly every transaction is: none overtook it, and its ranges end with it."""
+        """The same for the usual transaction: it is the latest, and ranges end with it."""
         times, prefix = self.times, self.prefix_cents
         end = len(times)
         total = prefix[end] + cents
@@ -110,7 +110,7 @@ class WindowState:
         return values
 
     def add(self, plan: KeyPlan, number: int, time: int, cents: int, texts: Sequence[str]) -> None:
-        """Take the transaction in, in its place; forget others when it is time to."""
+        """Insert the transaction at its place; trim the state when due."""
         times, prefix = self.times, self.prefix_cents
         if time >= self.latest_us:
             self.latest_us = time
@@ -133,7 +133,7 @@ class WindowState:
             self.trim(plan)
 
     def _see(self, column: int, text: str, time: int) -> None:
-        """Keep the times of the value, and the order of the values' latest ones."""
+        """Note a time of the value; keep the values' latest times ordered."""
         seen_at, recent = self.seen_at[column], self.recent[column]
         seen = seen_at.get(text)
         if seen is None:
@@ -149,18 +149,18 @@ class WindowState:
             insort(recent, time)
 
     def _until(self, time: int, column: int, end: int) -> list[int]:
-        """For each value of the transactions from place `end` on, which overtook `time`: its latest time until then."""
+        """The latest time up to `time` of each value of the transactions from place `end` on, which overtook it."""
         return [latest_until(time, self.seen_at[column][text]) for text in set(self.texts[column][end:])]
 
-    def report(self, number: int, time: int) -> None:
-        """Remember that a transaction was reported as fraud; if it is not kept, or known already, nothing changes."""
+    def mark_fraud(self, number: int, time: int) -> None:
+        """Mark a transaction as reported fraud, if it is kept and not yet marked."""
         low, high = bisect_left(self.times, time), bisect_right(self.times, time)
         if number in self.ids[low:high] and number not in self.reported:
             self.reported.add(number)
             insort(self.fraud_times, time)
 
     def trim(self, plan: KeyPlan) -> None:
-        """Forget what has left the retention; then, above `max_events`, the older half."""
+        """Forget the transactions beyond the retention; if more than `max_events` remain, the older half as well."""
         expired = bisect_right(self.times, self.latest_us - plan.retention_us)
         if len(self.times) - expired > plan.max_events:
             expired = len(self.times) - plan.max_events // 2
@@ -172,7 +172,7 @@ class WindowState:
         self.settle()
 
     def settle(self) -> None:
-        """Work out anew what follows from the transactions that are kept."""
+        """Compute again what follows from the kept transactions."""
         self.seen_at = tuple({} for _ in self.texts)
         for column, seen_at in zip(self.texts, self.seen_at, strict=True):
             for text, time in zip(column, self.times, strict=True):
@@ -182,13 +182,13 @@ class WindowState:
         self.fraud_times = [time for number, time in zip(self.ids, self.times, strict=True) if number in self.reported]
 
     def to_list(self) -> list[Any]:
-        """What is kept, as plain values for JSON: the latest time, and columns, times as distances from it."""
+        """The state as plain values for JSON; times are distances from the latest one."""
         latest = self.latest_us
         cents = [after - before for before, after in pairwise(self.prefix_cents)]
         return [latest, [latest - time for time in self.times], self.ids, cents, self.texts, sorted(self.reported)]
 
     def fill(self, kept: list[Any]) -> None:
-        """Take over what `to_list` gave."""
+        """Restore the state that `to_list` gave."""
         self.latest_us, distances, self.ids, cents, texts, reported = kept
         self.times = [self.latest_us - distance for distance in distances]
         self.prefix_cents = list(accumulate(cents, initial=0))

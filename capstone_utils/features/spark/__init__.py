@@ -1,1 +1,1 @@
-"""The same features on Spark, for those who outgrow one machine: batch over parquet, and Kafka to Kafka."""
+"""The same features on Spark, for many machines, batch and stream."""

@@ -1,4 +1,4 @@
-"""The Spark job as a program, to be given to spark-submit: docs/scaling.md has the whole command."""
+"""The Spark job for spark-submit; docs/scaling.md has the whole command."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from capstone_utils.features.spark.stream import StreamJob, start_stream
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the batch to its end; the stream until it is stopped, or with --until-now to the end of the topic."""
-    given = _parser().parse_args(arguments)
-    tables = read_daily(given.daily) if given.daily else {}
-    given.run(SparkSession.builder.appName(f"features {given.work}").getOrCreate(), given, tables)
+    """Run the batch, or the stream, to its end.
+
+    The stream ends when it is stopped, or with --until-now at the end of the topic.
+    """
+    options = _parser().parse_args(arguments)
+    tables = read_daily(options.daily) if options.daily else {}
+    options.run(SparkSession.builder.appName(f"features {options.work}").getOrCreate(), options, tables)
 
 
-def _batch(spark: SparkSession, given: argparse.Namespace, daily: dict[str, DailyTable]) -> None:
-    history = spark.read.parquet(given.transactions)
-    batch_features(history, given.order.split(","), daily=daily).write.mode("overwrite").parquet(given.features)
+def _batch(spark: SparkSession, options: argparse.Namespace, daily: dict[str, DailyTable]) -> None:
+    history = spark.read.parquet(options.transactions)
+    batch_features(history, options.order.split(","), daily=daily).write.mode("overwrite").parquet(options.features)
 
 
-def _stream(spark: SparkSession, given: argparse.Namespace, daily: dict[str, DailyTable]) -> None:
+def _stream(spark: SparkSession, options: argparse.Namespace, daily: dict[str, DailyTable]) -> None:
     job = StreamJob(
-        given.bootstrap_servers,
-        given.checkpoint,
-        given.transactions_topic,
-        given.enriched_topic,
-        given.dead_letter_topic,
-        given.batch_messages,
+        options.bootstrap_servers,
+        options.checkpoint,
+        options.transactions_topic,
+        options.enriched_topic,
+        options.dead_letter_topic,
+        options.batch_messages,
     )
-    start_stream(spark, job, daily=daily, until_now=given.until_now).awaitTermination()
+    start_stream(spark, job, daily=daily, until_now=options.until_now).awaitTermination()
 
 
 def _parser() -> argparse.ArgumentParser:

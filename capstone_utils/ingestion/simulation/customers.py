@@ -1,4 +1,4 @@
-"""Who pays: customers with a home, a level of spending, favourite merchants, devices and a rhythm of their own."""
+"""The customers: homes, levels of spending, favourite merchants, devices and daily rhythms."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.merchants import Merchants
 
 FAVOURITES = 15
-ZIPF_EXPONENT = 0.9  # how fast custom falls from the favourite merchant to the fifteenth
+ZIPF_EXPONENT = 0.9  # how fast purchases fall from the favourite merchant to the fifteenth
 CARD, MOBILE, DESKTOP, NEXT_MOBILE, FAMILY_CARD, STRANGER = range(6)  # which device; a customer owns the first five
 KINDS = ("card", "mobile", "desktop", "mobile", "card")  # by those numbers
 
 
 @dataclass(frozen=True)
 class Customers:
-    """The customers as columns of equal length; a customer is a position in them."""
+    """The customers as columns of equal length; a customer is a position."""
 
-    home: np.ndarray  # position in PLACES
-    level: np.ndarray  # factor on a merchant's typical ticket
-    rate: np.ndarray  # purchases a day
-    weekend: np.ndarray  # factor on the rate on Saturdays and Sundays
-    hour: np.ndarray  # hour of the day around which purchases lie
-    hour_spread: np.ndarray  # their standard deviation in hours
-    favourites: np.ndarray  # merchants, the favourite first, shape (customers, FAVOURITES)
-    mobile_share: np.ndarray  # of purchases over the internet, the share made by mobile and not by desktop
-    wallet_share: np.ndarray  # of purchases in shops, the share paid by mobile and not by card
+    home: Integers  # position in PLACES
+    level: Floats  # factor on a merchant's typical ticket
+    rate: Floats  # purchases a day
+    weekend: Floats  # factor on the rate on Saturdays and Sundays
+    hour: Floats  # hour of the day around which purchases lie
+    hour_spread: Floats  # their standard deviation in hours
+    favourites: Integers  # merchants, the favourite first, shape (customers, FAVOURITES)
+    mobile_share: Floats  # of purchases over the internet, the share made by mobile and not by desktop
+    wallet_share: Floats  # of purchases in shops, the share paid by mobile and not by card
 
     def __len__(self) -> int:
         return len(self.home)
@@ -52,8 +53,8 @@ def make_customers(count: int, merchants: Merchants, rate: float, generator: np.
     )
 
 
-def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Generator) -> np.ndarray:
-    """For each customer the merchants with the greatest popularity times personal taste, in reach of home."""
+def _favourites(home: Array, merchants: Merchants, generator: np.random.Generator) -> Array:
+    """Each customer's favourites, by popularity times personal taste, in reach of home."""
     favourites = np.empty((len(home), FAVOURITES), dtype=np.int64)
     for city in range(len(PLACES)):
         living = np.flatnonzero(home == city)
@@ -64,18 +65,18 @@ def _favourites(home: np.ndarray, merchants: Merchants, generator: np.random.Gen
     return favourites
 
 
-def device_code(customers: np.ndarray, device: int | np.ndarray, count: int) -> np.ndarray:
+def device_code(customers: Integers, device: int | Integers, count: int) -> Integers:
     """The number of each customer's `device` (CARD to FAMILY_CARD) among `count` customers."""
     return device * count + customers
 
 
-def stranger_code(cases: np.ndarray, desktop: np.ndarray, count: int) -> np.ndarray:
+def stranger_code(cases: Integers, desktop: Booleans, count: int) -> Integers:
     """The number of a device that no customer owns, one for each case number and kind."""
     return STRANGER * count + 2 * cases + desktop
 
 
-def device_names(codes: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Names such as "mobile-3f2a" for distinct device numbers: the digits are drawn and tell nothing."""
+def device_names(codes: Array, count: int, generator: np.random.Generator) -> Array:
+    """Names such as "mobile-3f2a" for distinct device numbers; the digits are random and reveal nothing."""
     digits = 4
     while 16**digits <= codes.max(initial=0):
         digits += 1

@@ -1,4 +1,4 @@
-"""What honest customers do that looks like fraud: they travel, change phones, give presents, share a card."""
+"""Hard negatives: honest behaviour that looks like fraud, such as travel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.errors import InvalidValue
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 from capstone_utils.ingestion.places import PLACES, distance_km
 from capstone_utils.ingestion.simulation.customers import Customers
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS
+from capstone_utils.transaction import DAY_SECONDS
 
 BLOCK_DAYS = 21  # at most one journey and one gift season a customer in each such block
 TRAVEL_KM_AN_HOUR = 750.0  # door to door costs AIRPORT_HOURS besides
@@ -25,7 +27,7 @@ DISTANCES_KM = np.array([[distance_km(a, b) for b in CITIES] for a in CITIES], d
 
 @dataclass(frozen=True)
 class HardNegativeRates:
-    """How often honest customers look suspicious."""
+    """The rates at which honest customers look suspicious."""
 
     travel: float = 0.12  # journeys a customer in 30 days
     new_phone: float = 0.06  # new phones a customer in 30 days
@@ -36,29 +38,34 @@ class HardNegativeRates:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-                raise ValueError(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
+                raise InvalidValue(f"hard_negatives.{name}={value!r} is not a rate from 0 to 1")
 
 
 @dataclass(frozen=True)
 class Life:
-    """What happens to each customer; moments in seconds since the stream's start, NEVER for what does not happen.
+    """The events in each customer's life, in seconds since the stream's start.
+
+    An event that does not happen is at NEVER.
 
     `trip` has the moments of leaving home, arriving, leaving again and being home, shape (4, customers * blocks).
     """
 
     blocks: int
-    trip: np.ndarray
-    trip_city: np.ndarray  # shape (customers * blocks,)
-    gift: np.ndarray  # begin and end, shape (2, customers * blocks)
-    phone: np.ndarray  # when the new phone is first in use, shape (customers,)
-    family_city: np.ndarray  # where the other holder of the card lives, -1 when it is not shared, shape (customers,)
+    trip: Floats
+    trip_city: Integers  # shape (customers * blocks,)
+    gift: Floats  # begin and end, shape (2, customers * blocks)
+    phone: Floats  # when the new phone is first in use, shape (customers,)
+    family_city: Integers  # where the other holder of the card lives, -1 when it is not shared, shape (customers,)
 
-    def block(self, customer: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def block(self, customer: Integers, second: Floats) -> Integers:
         """The positions in `trip` and `gift` that hold for these moments."""
         return customer * self.blocks + (second // (BLOCK_DAYS * DAY_SECONDS)).astype(np.int64)
 
-    def whereabouts(self, customers: Customers, customer: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, ...]:
-        """City of each customer at each moment, whether it is a journey's, and whether they are on the way."""
+    def whereabouts(self, customers: Customers, customer: Array, second: Array) -> tuple[Array, ...]:
+        """Each customer's city at each moment, with masks of journeys and travel.
+
+        The first mask is of those away on a journey, the second of those on the way.
+        """
         block = self.block(customer, second)
         leave, arrive, return_, back = (moment[block] for moment in self.trip)
         away = (second >= arrive) & (second < return_)
@@ -88,15 +95,15 @@ def make_life(customers: Customers, days: int, rates: HardNegativeRates, generat
     )
 
 
-def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> np.ndarray:
-    """When a spell begins in each customer's block, so that it ends inside the block; NEVER in most."""
+def _begin(count: int, blocks: int, rate: float, longest_days: float, generator: np.random.Generator) -> Array:
+    """The second at which each block's spell begins, to end inside; NEVER in most."""
     happens = generator.random(count * blocks) < rate * BLOCK_DAYS / 30
     block = np.tile(np.arange(blocks), count)
     begin = block * BLOCK_DAYS + generator.uniform(0, BLOCK_DAYS - longest_days, count * blocks)
     return np.where(happens, begin * DAY_SECONDS, NEVER)
 
 
-def _trips(home: np.ndarray, blocks: int, rate: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _trips(home: Integers, blocks: int, rate: float, generator: np.random.Generator) -> tuple[Floats, Integers]:
     weights = np.array([place.weight for place in PLACES.values()])
     pull = np.where(DISTANCES_KM >= TRIP_KM, weights, 0.0)
     cumulative = np.cumsum(pull / pull.sum(axis=1, keepdims=True), axis=1)

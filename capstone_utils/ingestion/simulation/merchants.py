@@ -1,4 +1,4 @@
-"""Where money is spent: four hundred merchants, each with a category, a typical ticket and a place or the internet."""
+"""The four hundred merchants: category, typical ticket, and city or internet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.ingestion.arrays import Floats, Integers, Texts
 from capstone_utils.ingestion.places import PLACES
 
 ONLINE, EVERYWHERE = -1, -2  # in `city`: sells over the internet; has a branch in each city
@@ -53,32 +54,32 @@ FIRST_NAMES = (  # noqa: SIM905
 
 @dataclass(frozen=True)
 class Merchants:
-    """The merchants as columns of equal length; a merchant is its position in them."""
+    """The merchants as columns of equal length; a merchant is a position."""
 
-    name: np.ndarray  # text
-    category: np.ndarray  # text
-    city: np.ndarray  # position in PLACES, ONLINE or EVERYWHERE
-    ticket: np.ndarray  # typical amount in dollars
-    popularity: np.ndarray  # relative weight among the customers who can reach it
+    name: Texts  # text
+    category: Texts  # text
+    city: Integers  # position in PLACES, ONLINE or EVERYWHERE
+    ticket: Floats  # typical amount in dollars
+    popularity: Floats  # relative weight among the customers who can reach it
 
     @property
-    def online(self) -> np.ndarray:
+    def online(self) -> Integers:
         """Positions of the merchants that sell over the internet."""
         return np.flatnonzero(self.city == ONLINE)
 
-    def in_city(self, city: int) -> np.ndarray:
+    def in_city(self, city: int) -> Integers:
         """Positions of the merchants with a shop in the city, small-payment machines left out."""
         here = (self.city == city) | (self.city == EVERYWHERE)
         return np.flatnonzero(here & ~np.isin(self.category, SMALL_PAYMENTS))
 
-    def machines(self) -> np.ndarray:
+    def machines(self) -> Integers:
         """Positions of each city's parking, transit and vending merchants, shape (cities, 3)."""
-        found = [np.flatnonzero((self.city == c) & np.isin(self.category, SMALL_PAYMENTS)) for c in range(len(PLACES))]
-        return np.stack(found)
+        machine = np.isin(self.category, SMALL_PAYMENTS)
+        return np.stack([np.flatnonzero((self.city == city) & machine) for city in range(len(PLACES))])
 
 
 def make_merchants(generator: np.random.Generator) -> Merchants:
-    """The merchants: the names are fixed, tickets and popularity are drawn."""
+    """Merchants with fixed names, and with tickets and popularity drawn at random."""
     rows: list[tuple[str, str, int, float]] = [
         ("Amazon", "General", ONLINE, 34.0),
         ("Walmart", "General", EVERYWHERE, 40.0),
@@ -93,7 +94,9 @@ def make_merchants(generator: np.random.Generator) -> Merchants:
             first = FIRST_NAMES[(4 * site + 11 * number) % len(FIRST_NAMES)]
             rows.append((f"{first} {category}", category, ONLINE, ticket))
     names, categories, cities, tickets = (np.array(column) for column in zip(*rows, strict=True))
-    popularity = generator.lognormal(0.0, 0.7, len(rows)) * (30.0 / tickets) ** 0.7  # dear things are bought seldom
+    popularity = (
+        generator.lognormal(0.0, 0.7, len(rows)) * (30.0 / tickets) ** 0.7
+    )  # expensive things are bought seldom
     popularity[: len(GIANTS)] = 25.0
     jitter = generator.lognormal(0.0, 0.15, len(rows))
     return Merchants(names, categories, cities, tickets * jitter, popularity)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from capstone_utils.ingestion.labels import DAY_US, LABEL_DELAY_DAYS
+from capstone_utils.errors import InvalidValue
+from capstone_utils.ingestion.arrays import Array
+from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
+from capstone_utils.transaction import DAY_US
 
 MEDIAN_REPORT_DAYS = 2.0
-
-
 REPORT_SPREAD = 0.6  # standard deviation of the logarithm of the reporting delay
 
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """How far reported labels stray from the truth, as shares of fraudulent and of legitimate transactions."""
+    """The errors of reported labels, as shares of fraudulent and of legitimate transactions."""
 
     unreported_fraud: float = 0.01
     false_disputes: float = 1 / 20_000
@@ -25,20 +26,20 @@ class LabelNoise:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-                raise ValueError(f"label_noise.{name}={value!r} is not a share (0 to 1)")
+                raise InvalidValue(f"label_noise.{name}={value!r} is not a share (0 to 1)")
 
 
-def report(
-    transaction_ids: np.ndarray,
-    event_times_us: np.ndarray,
-    fraud: np.ndarray,
+def draw_labels(
+    transaction_ids: Array,
+    event_times_us: Array,
+    fraud: Array,
     noise: LabelNoise,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """The labels as the bank gets them: transaction_id, is_fraud as reported, known_at_us; rows in the given order.
+    """Draw the labels as the bank gets them: transaction_id, is_fraud as reported, known_at_us; a row an id, in order.
 
-    A report comes after a lognormal delay (median two days) of at most `LABEL_DELAY_DAYS`; a payment that nobody
-    reports is presumed legitimate when that period has passed.
+    A report comes after a lognormal delay (median two days) of at most `LABEL_DELAY_DAYS`. A transaction that nobody
+    reports is presumed legitimate after that period.
     """
     chance = generator.random(len(fraud))
     reported = np.where(fraud, chance >= noise.unreported_fraud, chance < noise.false_disputes)

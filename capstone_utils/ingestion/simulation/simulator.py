@@ -1,4 +1,4 @@
-"""The simulated stream: payments of honest customers and of thieves, the labels that arrive later, and the truth."""
+"""The simulated stream: transactions of customers and thieves, labels, and truth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import InvalidValue
+from capstone_utils.ingestion.arrays import Array, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import device_names, make_customers
 from capstone_utils.ingestion.simulation.fraud.scenarios import (
@@ -22,22 +24,20 @@ from capstone_utils.ingestion.simulation.fraud.thieves import BLENDS, Difficulty
 from capstone_utils.ingestion.simulation.hard_negatives import HardNegativeRates, make_life
 from capstone_utils.ingestion.simulation.merchants import Merchants, make_merchants
 from capstone_utils.ingestion.simulation.purchases import purchases
-from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, report
+from capstone_utils.ingestion.simulation.reported_labels import LabelNoise, draw_labels
 from capstone_utils.ingestion.simulation.rows import (
-    DAY_SECONDS,
     HARD_NEGATIVES,
     SCENARIOS,
-    SECOND_US,
     Rows,
     concatenate,
     to_cents,
     to_microseconds,
     until,
 )
-from capstone_utils.transaction import MAX_TIME_US, MIN_TIME_US
+from capstone_utils.transaction import DAY_SECONDS, MAX_TIME_US, MIN_TIME_US, SECOND_US
 
 PURCHASES_A_DAY = 2.4
-# One source of randomness each, so that more of one scenario changes no other payment. Append only.
+# One source of randomness each, so that more of one scenario changes no other transaction. Append only.
 STREAMS = (
     "merchants",
     "customers",
@@ -57,10 +57,10 @@ STREAMS = (
 
 @dataclass(frozen=True)
 class SimulatorConfig:
-    """What to simulate. The same configuration gives the same stream everywhere.
+    """The configuration of a simulation; equal ones give equal streams everywhere.
 
     Raises:
-        ValueError: naming the field, its value and what would be right.
+        InvalidValue: naming the field, its value and what would be right.
     """
 
     seed: int = 0
@@ -80,33 +80,33 @@ class SimulatorConfig:
         if self.drift_day is not None:
             _check_whole("drift_day", self.drift_day, 0, self.days - 1)
         if self.difficulty not in BLENDS:
-            raise ValueError(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
+            raise InvalidValue(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
         for name, kind in (("fraud", FraudRates), ("hard_negatives", HardNegativeRates), ("label_noise", LabelNoise)):
             if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
+                raise InvalidValue(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
         try:
             start_us = self.start_us()
         except (TypeError, ValueError):
-            raise ValueError(f"start={self.start!r} is not a date like 2026-01-05") from None
+            raise InvalidValue(f"start={self.start!r} is not a date like 2026-01-05") from None
         if not MIN_TIME_US <= start_us <= MAX_TIME_US - self.days * DAY_SECONDS * SECOND_US:
-            raise ValueError(f"start={self.start!r} and days={self.days} leave the years 2000 to 2099")
+            raise InvalidValue(f"start={self.start!r} and days={self.days} leave the years 2000 to 2099")
 
     def first_day(self) -> datetime:
         """Midnight UTC at which the stream begins."""
         return datetime.strptime(self.start, "%Y-%m-%d").replace(tzinfo=UTC)
 
     def start_us(self) -> int:
-        """That midnight in microseconds since 1970."""
+        """The stream's first midnight UTC, microseconds since 1970."""
         return int(self.first_day().timestamp()) * SECOND_US
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A stream and what is known of it; the three frames have a row a transaction, in the same order.
+    """A simulated stream: three frames in one order, one row per transaction.
 
     transactions: transaction_id (1, 2, ... in time order), user_id, amount_cents, event_time_us (int64), and
     location, merchant, device (categorical text). labels: transaction_id, is_fraud (bool, as reported), known_at_us
-    (int64). truth: transaction_id, scenario, hard_negative (categorical); for judging only, never for features.
+    (int64). truth: transaction_id, scenario, hard_negative (categorical), for evaluation only, never for features.
     """
 
     config: SimulatorConfig
@@ -152,7 +152,7 @@ def simulate(config: SimulatorConfig) -> Simulation:
 
 
 def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.random.SeedSequence]) -> list[Rows]:
-    """The honest payments, then those of each scenario."""
+    """The honest transactions, then those of each scenario."""
     draw = {name: np.random.default_rng(stream) for name, stream in streams.items()}
     customers = make_customers(config.customers, merchants, PURCHASES_A_DAY, draw["customers"])
     life = make_life(customers, config.days, config.hard_negatives, draw["life"])
@@ -172,10 +172,11 @@ def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.r
     return [until(block, config.days) for block in blocks]
 
 
-def _money_and_times(
-    blocks: list[Rows], start_us: int, stream: np.random.SeedSequence
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cents and event times of the blocks one after the other: drawn alike, from a stream for each block."""
+def _money_and_times(blocks: list[Rows], start_us: int, stream: np.random.SeedSequence) -> tuple[Array, Array]:
+    """Cents and event times of the blocks, each from a random stream of its own.
+
+    They are drawn alike for every block, one block after the other.
+    """
     generators = [np.random.default_rng(part) for part in stream.spawn(len(blocks))]
     cents = [to_cents(block.dollars, draw) for block, draw in zip(blocks, generators, strict=True)]
     times = [to_microseconds(block.second, start_us, draw) for block, draw in zip(blocks, generators, strict=True)]
@@ -183,30 +184,30 @@ def _money_and_times(
 
 
 def _labels(
-    ids: np.ndarray,
-    times_us: np.ndarray,
-    scenario: np.ndarray,
+    ids: Integers,
+    times_us: Integers,
+    scenario: Integers,
     noise: LabelNoise,
     streams: dict[str, np.random.SeedSequence],
 ) -> pd.DataFrame:
-    """The labels; those of cash_out from a source of their own, so that the drift changes no other label."""
+    """The labels, drawn apart for cash_out, so that drift changes no others."""
     drifted = scenario == SCENARIOS.index("cash_out")
     parts = [
-        report(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
+        draw_labels(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
         for chosen, source in ((~drifted, "labels"), (drifted, "cash_out_labels"))
     ]
     return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
 
 
-def _categorical(codes: np.ndarray, names: np.ndarray) -> pd.Categorical:
-    """A categorical whose categories stand in alphabetical order, so that their codes tell nothing."""
+def _categorical(codes: Array, names: Array) -> pd.Categorical:
+    """A categorical with alphabetical categories, so that its codes reveal nothing."""
     order = np.argsort(names, kind="stable")
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
     return pd.Categorical.from_codes(place[codes], names[order].tolist())
 
 
-def _devices(codes: np.ndarray, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
+def _devices(codes: Integers, customers: int, stream: np.random.SeedSequence) -> pd.Categorical:
     used = np.flatnonzero(np.bincount(codes))
     place = np.zeros(codes.max(initial=0) + 1, dtype=np.int64)
     place[used] = np.arange(len(used))
@@ -215,4 +216,4 @@ def _devices(codes: np.ndarray, customers: int, stream: np.random.SeedSequence) 
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{name}={value!r} is not a whole number from {low} to {high}")
+        raise InvalidValue(f"{name}={value!r} is not a whole number from {low} to {high}")

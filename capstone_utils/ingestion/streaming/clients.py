@@ -1,4 +1,4 @@
-"""Kafka clients that say so when there is no broker, and that end when the broker is gone."""
+"""Kafka clients with the course's settings, which fail with a clear error when the broker is absent or gone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from kafka.errors import (
 )
 from kafka.serializer import Serializer
 
+from capstone_utils.errors import CapstoneError
+
 CONNECT_SECONDS = 5.0
 # linger and batch size: one request for many messages instead of one for each, twice the default's messages a second.
 PRODUCER: dict[str, Any] = {
@@ -29,8 +31,8 @@ PRODUCER: dict[str, Any] = {
 FENCED = (FencedInstanceIdError, InvalidProducerEpochError, ProducerFencedError)
 
 
-class NoBroker(RuntimeError):
-    """Nothing answers as a Kafka broker where one was expected; the message says where and what to do."""
+class NoBroker(CapstoneError):
+    """No Kafka broker answers at an address; the message says which and what to do."""
 
 
 class Producer(KafkaProducer):
@@ -62,7 +64,7 @@ class RecordValue(Serializer):
 
 
 def was_fenced(error: KafkaError) -> bool:
-    """Whether another client of the same name is the reason: kafka-python may wrap it, or only write it out."""
+    """True when another client of the same name is the reason: kafka-python may wrap that error or only print it."""
     return any(kind.__name__ in repr(error) for kind in FENCED)
 
 

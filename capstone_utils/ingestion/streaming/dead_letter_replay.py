@@ -1,4 +1,4 @@
-"""What waits in the dead-letter topic, and trying it again after a fix: nothing is lost, nothing is sent twice.
+"""Pending dead letters, and their replay after a fix: nothing is lost, nothing is sent twice.
 
 A group's committed offset divides the topic: what lies before it was tried again. What is still unreadable then goes
 to the topic's end, in the same transaction.
@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, own_headers
 from capstone_utils.ingestion.streaming.partition_log import read_partition
@@ -26,12 +27,12 @@ BATCH = 500
 SHOWN_BYTES = 80
 
 
-class AnotherReplay(RuntimeError):
+class AnotherReplay(CapstoneError):
     """Another replay began meanwhile, and goes on where this one was."""
 
 
-class Letter(NamedTuple):
-    """A dead letter, where it came from and why."""
+class DeadLetter(NamedTuple):
+    """An unreadable message, its source and the reason."""
 
     offset: int
     source: str
@@ -45,7 +46,7 @@ class Letter(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """What became of the letters."""
+    """The outcome of a replay: dead letters by what became of them."""
 
     sent: int
     unreadable: int
@@ -54,18 +55,18 @@ class Replay(NamedTuple):
         return f"{self.sent:,} sent again, {self.unreadable:,} are still unreadable and wait for another fix"
 
 
-def waiting_letters(settings: Settings) -> Iterator[Letter]:
-    """The letters that were not tried again since they came, the oldest first.
+def pending_dead_letters(settings: Settings) -> Iterator[DeadLetter]:
+    """The dead letters that were not tried again since they came, the oldest first.
 
     Raises:
         TopicError, NoBroker: when there is no dead-letter topic, no broker.
     """
     describe_topic(settings.bootstrap_servers, settings.dead_letter_topic)
-    return map(_letter, _waiting(settings))
+    return map(_dead_letter, _pending(settings))
 
 
 def replay(settings: Settings) -> Replay:
-    """Send what is readable now to its topic, under its user's key, as a payment that arrives now.
+    """Send each that is readable now to its topic, under its user's key, as a transaction that arrives now.
 
     Raises:
         TopicError, NoBroker: when there is no dead-letter topic, no broker.
@@ -80,9 +81,9 @@ def replay(settings: Settings) -> Replay:
     )
     sent = unreadable = 0
     try:
-        producer.init_transactions()  # an earlier replay that still runs is fenced; only then is looked what is left
-        waiting = _waiting(settings)
-        while batch := list(islice(waiting, BATCH)):
+        producer.init_transactions()  # fences an earlier replay; read the committed offset only after that
+        pending = _pending(settings)
+        while batch := list(islice(pending, BATCH)):
             readable = _send(producer, settings, batch)
             sent, unreadable = sent + readable, unreadable + len(batch) - readable
     except KafkaError as error:
@@ -99,37 +100,37 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
     readable = 0
     producer.begin_transaction()
     for record in batch:
-        payment = _payment(record.value)
-        if payment is None:
+        transaction = _transaction(record.value)
+        if transaction is None:
             producer.send(settings.dead_letter_topic, record, record.key, own_headers(record.headers), 0)
         else:
-            producer.send(settings.transactions_topic, record, payment.key)
+            producer.send(settings.transactions_topic, record, transaction.key)
             readable += 1
-    where = TopicPartition(settings.dead_letter_topic, 0)
-    producer.send_offsets_to_transaction({where: OffsetAndMetadata(batch[-1].offset + 1, "", -1)}, GROUP)
+    partition = TopicPartition(settings.dead_letter_topic, 0)
+    producer.send_offsets_to_transaction({partition: OffsetAndMetadata(batch[-1].offset + 1, "", -1)}, GROUP)
     producer.commit_transaction()
     return readable
 
 
-def _payment(value: bytes | None) -> Transaction | None:
-    """The payment in a letter, whatever key it lay under; None when there is none."""
+def _transaction(value: bytes | None) -> Transaction | None:
+    """The transaction in a dead letter, whatever key it lay under; None when it is unreadable."""
     try:
-        return Transaction.from_message(value)
+        return Transaction.from_json(value)
     except InvalidTransaction:
         return None
 
 
-def _waiting(settings: Settings) -> Iterator[ConsumerRecord]:
-    where = settings.bootstrap_servers
+def _pending(settings: Settings) -> Iterator[ConsumerRecord]:
+    servers, topic = settings.bootstrap_servers, settings.dead_letter_topic
     with KafkaConsumer(
-        bootstrap_servers=where, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed"
+        bootstrap_servers=servers, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed"
     ) as consumer:
-        tried = consumer.committed(TopicPartition(settings.dead_letter_topic, 0)) or 0
-    return read_partition(where, settings.dead_letter_topic, 0, tried)
+        tried = consumer.committed(TopicPartition(topic, 0)) or 0
+    return read_partition(servers, topic, 0, tried)
 
 
-def _letter(record: ConsumerRecord) -> Letter:
+def _dead_letter(record: ConsumerRecord) -> DeadLetter:
     headers = {name: value.decode(errors="replace") for name, value in own_headers(record.headers)}
     topic, partition, offset = (headers.get(f"source_{name}", "?") for name in ("topic", "partition", "offset"))
     source = f"{topic}/{partition}, offset {offset}"
-    return Letter(record.offset, source, headers.get("reason", "?"), record.value)
+    return DeadLetter(record.offset, source, headers.get("reason", "?"), record.value)

@@ -1,4 +1,4 @@
-"""The dead-letter topic: unreadable messages as they came, with where they lay and what was wrong with them."""
+"""The dead-letter topic: unreadable messages as they came, each with its source and the reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, open_admin
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, describe_topic
+from capstone_utils.ingestion.streaming.topics import ensure_topic
 from capstone_utils.transaction import InvalidTransaction
 
 MAX_BYTES = 16 * 2**20  # more than another topic takes: the largest message must fit with its headers
@@ -25,7 +25,7 @@ class Unreadable(NamedTuple):
 
 
 class DeadLetters:
-    """Where a reader puts what it cannot read. The topic and the connection are made when the first one comes.
+    """A reader's way out for what it cannot read. The topic and the connection are made when the first one comes.
 
     `count` has the number of messages by the field that was wrong ("message": no JSON object at all).
     """
@@ -67,10 +67,7 @@ class DeadLetters:
 
 def ensure_dead_letter_topic(bootstrap_servers: str, topic: str) -> None:
     """Make the topic if it is not there, and let it take messages of `MAX_BYTES`."""
-    try:
-        describe_topic(bootstrap_servers, topic)
-    except TopicError:
-        create_topics(bootstrap_servers, {topic: 1})
+    ensure_topic(bootstrap_servers, topic, partitions=1)
     with open_admin(bootstrap_servers) as admin:
         limit = {"max.message.bytes": str(MAX_BYTES)}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, limit)])

@@ -1,19 +1,33 @@
-"""What lies in a partition of a topic, read by offsets and without a group: the log is the truth."""
+"""The records of a topic, read by offset and without a consumer group: the log is the truth."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
+
+from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.streaming.topics import describe_topic
 
 STILL_SECONDS = 30.0  # without a record, while there should be some
 POLL_RECORDS = 5_000
 
 
-class SilentLog(RuntimeError):
+class SilentLog(CapstoneError):
     """A partition whose records do not come."""
+
+
+def read_topic(bootstrap_servers: str, topic: str) -> Iterator[ConsumerRecord]:
+    """The committed records that the topic holds now: partition after partition, each in the order of its offsets.
+
+    Raises:
+        TopicError, NoBroker: when there is no such topic, no broker.
+        SilentLog: when records do not come.
+    """
+    partitions = [state.partition for state in describe_topic(bootstrap_servers, topic)]
+    return (record for number in partitions for record in read_partition(bootstrap_servers, topic, number))
 
 
 def read_partition(
@@ -27,10 +41,7 @@ def read_partition(
     if end is not None and start >= end:
         return
     here = TopicPartition(topic, partition)
-    with KafkaConsumer(
-        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
-    ) as consumer:
-        consumer.assign([here])
+    with assigned_consumer(bootstrap_servers, [here]) as consumer:
         start = max(start, consumer.beginning_offsets([here])[here])
         end = consumer.end_offsets([here])[here] if end is None else end
         consumer.seek(here, start)
@@ -46,3 +57,12 @@ def read_partition(
             for record in polled.get(here, ()):
                 if record.offset < end:
                     yield record
+
+
+def assigned_consumer(bootstrap_servers: str, partitions: Iterable[TopicPartition]) -> KafkaConsumer:
+    """A consumer of these partitions that belongs to no group and sees committed records only."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
+    )
+    consumer.assign(list(partitions))
+    return consumer

@@ -13,6 +13,7 @@ import numpy as np
 from kafka.errors import KafkaError
 from kafka.producer.future import RecordMetadata
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import PRODUCER, Producer
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.transaction import Transaction
@@ -20,7 +21,7 @@ from capstone_utils.transaction import Transaction
 
 @dataclass(frozen=True)
 class ProduceReport:
-    """What became of the messages given to `produce`."""
+    """The outcome of `produce`: messages sent and failed, rate and latency."""
 
     sent: int
     failed: int  # sent, and not acknowledged by the broker
@@ -29,8 +30,8 @@ class ProduceReport:
     latency_ms: dict[str, float]  # p50, p95, p99, max: from when a message was due to its acknowledgement
 
 
-class DeliveryFailed(RuntimeError):
-    """Some messages did not reach the topic; `report` says how many did."""
+class DeliveryFailed(CapstoneError):
+    """Messages that did not reach the topic; `report` says how many did."""
 
     def __init__(self, topic: str, report: ProduceReport, reason: object) -> None:
         self.report = report
@@ -43,7 +44,7 @@ class DeliveryFailed(RuntimeError):
 def produce(
     bootstrap_servers: str, topic: str, transactions: Iterable[Transaction], rate_per_second: float | None = None
 ) -> ProduceReport:
-    """What was sent and how it went: every transaction, keyed by its user, at the given rate or as fast as it goes.
+    """Send every transaction, keyed by its user, at the given rate or as fast as it goes; the report of it.
 
     The schedule is open loop: message n is due n / rate seconds after the first, whatever happened to those before,
     and its latency counts from then. So a slow broker shows up as latency instead of as a lower rate.

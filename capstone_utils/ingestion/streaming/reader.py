@@ -1,4 +1,4 @@
-"""Transactions into a topic at a steady rate, and out of it as a member of a consumer group; never without an end."""
+"""Transactions out of a topic, read as a member of a consumer group; never without an end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_MESSAGES = 2_000
 
 
 class Received(NamedTuple):
-    """A transaction and where it lay: `timestamp_ms` is when its producer handed it over, in epoch milliseconds."""
+    """A transaction and its place; `timestamp_ms`: when its producer handed it over, in epoch milliseconds."""
 
     transaction: Transaction
     partition: int
@@ -49,7 +49,7 @@ def consume(
     group: str,
     max_messages: int,
     deadline_seconds: float,
-    dead_letter_topic: str | None = None,
+    dead_letter_topic: str = Settings.dead_letter_topic,
 ) -> Consumed:
     """Up to `max_messages` messages, readable or not, read as a new member of the group until the deadline.
 
@@ -70,12 +70,12 @@ class TransactionReader:
     A message is committed once the next batch is asked for: after a crash the last batch is read again.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, group: str, dead_letter_topic: str | None = None) -> None:
+    def __init__(
+        self, bootstrap_servers: str, topic: str, group: str, dead_letter_topic: str = Settings.dead_letter_topic
+    ) -> None:
         describe_topic(bootstrap_servers, topic)
         self.assignments: list[tuple[int, ...]] = []
-        self.dead_letters = DeadLetters(
-            bootstrap_servers, dead_letter_topic or Settings.from_environment().dead_letter_topic
-        )
+        self.dead_letters = DeadLetters(bootstrap_servers, dead_letter_topic)
         self._consumer = KafkaConsumer(
             bootstrap_servers=bootstrap_servers,
             group_id=group,
@@ -132,7 +132,7 @@ class _AssignmentLog(ConsumerRebalanceListener):
         self.assignments = assignments
 
     def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        """Nothing is to do: what was handed out is committed before the next poll, and only a poll revokes."""
+        """Do nothing: what was handed out is committed before the next poll, and only a poll revokes."""
 
     def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         self.assignments.append(tuple(sorted(partition.partition for partition in assigned)))

@@ -1,26 +1,27 @@
-"""Topics of the broker: made, made afresh, and described partition by partition."""
+"""Topics of the broker: create, empty and describe them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import open_admin
 
 DEADLINE_SECONDS = 30.0
 
 
-class TopicError(RuntimeError):
+class TopicError(CapstoneError):
     """A topic that is missing or is not as asked for; the message names it and what to do."""
 
 
 class PartitionState(NamedTuple):
-    """One partition: who leads it, its first offset that is still kept and the offset that comes next."""
+    """One partition: its leader, its first offset that is still kept and the offset that comes next."""
 
     partition: int
     leader: int
@@ -49,6 +50,20 @@ def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
         admin.wait_for_topics(list(topics), timeout_ms=DEADLINE_SECONDS * 1000)
 
 
+def ensure_topic(bootstrap_servers: str, name: str, partitions: int) -> int:
+    """Make the topic with so many partitions if it is missing; the number of partitions that it has.
+
+    Raises:
+        TopicError: when another process makes it at the same time, with another number of partitions.
+        NoBroker: when nothing answers.
+    """
+    try:
+        return len(describe_topic(bootstrap_servers, name))
+    except TopicError:
+        create_topics(bootstrap_servers, {name: partitions})
+        return partitions
+
+
 def recreate_topic(bootstrap_servers: str, name: str, partitions: int) -> None:
     """Make the topic empty: delete it if it is there, wait until it is gone, create it and wait until it is ready.
 
@@ -74,10 +89,7 @@ def describe_topic(bootstrap_servers: str, name: str) -> list[PartitionState]:
         TopicError, NoBroker: when there is no such topic, no broker.
     """
     with open_admin(bootstrap_servers) as admin:
-        leaders = {
-            TopicPartition(name, partition["partition_index"]): partition["leader_id"]
-            for partition in _describe(admin, bootstrap_servers, name)["partitions"]
-        }
+        leaders = _leaders(admin, bootstrap_servers, name)
         begin = admin.list_partition_offsets(dict.fromkeys(leaders, OffsetSpec.EARLIEST))
         end = admin.list_partition_offsets(dict.fromkeys(leaders, OffsetSpec.LATEST))
     return [PartitionState(tp.partition, leaders[tp], begin[tp].offset, end[tp].offset) for tp in sorted(leaders)]
@@ -98,8 +110,26 @@ def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
     return {state.partition: state.end_offset for state in describe_topic(bootstrap_servers, name)}
 
 
-def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict:
-    topic = admin.describe_topics([name])[0]
+def _leaders(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict[TopicPartition, int]:
+    """The leading broker of each partition; a broker that has just started has leaders a moment later.
+
+    Raises:
+        TopicError: when there is no such topic, or a partition still has no leader at the deadline.
+    """
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        partitions = _describe(admin, bootstrap_servers, name)["partitions"]
+        leaders = {TopicPartition(name, each["partition_index"]): each["leader_id"] for each in partitions}
+        leaderless = [partition.partition for partition, leader in leaders.items() if leader < 0]
+        if not leaderless:
+            return leaders
+        if time.monotonic() > deadline:
+            raise TopicError(f"partitions {leaderless} of {name} had no leader after {DEADLINE_SECONDS:.0f} s")
+        time.sleep(0.05)
+
+
+def _describe(admin: KafkaAdminClient, bootstrap_servers: str, name: str) -> dict[str, Any]:
+    topic: dict[str, Any] = admin.describe_topics([name])[0]
     if for_code(topic["error_code"]) is UnknownTopicOrPartitionError:
         raise TopicError(
             f"there is no topic {name} at {bootstrap_servers}; its first writer makes it, or create_topics"

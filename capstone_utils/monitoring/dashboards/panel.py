@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.monitoring.prometheus.client import Series
 
 INK, MUTED, GRID, BORDER, CANVAS = "#24292e", "#6e7781", "#eceef0", "#d8dce0", "#f4f5f5"
@@ -47,7 +48,7 @@ class Panel:
     figure: Figure
     box: Box
     series: list[tuple[str, Series]]  # by the name that the legend gives
-    times: np.ndarray  # the moments asked for, evenly spaced, as matplotlib's date numbers
+    times: Floats  # the moments asked for, evenly spaced, as matplotlib's date numbers
 
     @property
     def unit(self) -> str:
@@ -57,8 +58,8 @@ class Panel:
     @property
     def defaults(self) -> dict[str, Any]:
         """The panel's field configuration."""
-        found: dict[str, Any] = self.json["fieldConfig"]["defaults"]
-        return found
+        configuration: dict[str, Any] = self.json["fieldConfig"]["defaults"]
+        return configuration
 
     @property
     def thresholds(self) -> list[tuple[float, str]]:
@@ -84,7 +85,7 @@ class Panel:
         fixed = self.defaults["color"].get("fixedColor")
         return COLORS[fixed] if fixed else list(COLORS.values())[index % len(COLORS)]
 
-    def values(self, series: Series) -> np.ndarray:
+    def values(self, series: Series) -> Floats:
         """The series at every moment asked for, NaN where Prometheus had nothing: gaps stay gaps. Shape (times,)."""
         step = self.times[1] - self.times[0]
         places = np.rint((mdates.date2num(series.values.index) - self.times[0]) / step).astype(int)

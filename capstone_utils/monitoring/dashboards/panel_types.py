@@ -40,7 +40,7 @@ def draw_stat(panel: Panel) -> None:
 
 def draw_gauge(panel: Panel) -> None:
     """The last value on an arc from `min` to `max`, with the thresholds along its rim: a car's gauge."""
-    low, high = panel.defaults["min"], panel.defaults["max"]
+    low, high = float(panel.defaults["min"]), float(panel.defaults["max"])
     axes = panel.axes(panel.box.inside(8, 34, 8, 6), xlim=(-1.45, 1.45), ylim=(-0.55, 1.2), aspect="equal")
     axes.axis("off")
 

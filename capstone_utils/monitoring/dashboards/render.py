@@ -16,13 +16,12 @@ from capstone_utils.monitoring.dashboards.panel import CANVAS, INK, MUTED, Box, 
 from capstone_utils.monitoring.dashboards.panel_types import DRAW
 from capstone_utils.monitoring.prometheus.client import PrometheusClient
 from capstone_utils.monitoring.prometheus.durations import shorten_windows
-from capstone_utils.settings import ROOT
+from capstone_utils.transaction import DAY_SECONDS
 
-DASHBOARD = ROOT / "docker" / "grafana" / "dashboards" / "fraud.json"
+DASHBOARD = Path(__file__).with_name("grafana") / "fraud.json"
 
 WIDTH, HEAD, MARGIN = 1400, 52, 12  # pixels
 COLUMNS, ROW, GAP = 24, 38, 8  # Grafana's grid: 24 columns, rows of 30 pixels and 8 between
-SECONDS_A_DAY = 86_400  # matplotlib counts days since 1970
 POINTS = 200  # moments a panel asks for, unless it says maxDataPoints
 DPI = 100
 
@@ -35,11 +34,11 @@ def render_dashboard(
     Panels stand where gridPos puts them; one without an answer says "no data".
 
     Args:
-        prometheus: who is asked.
+        prometheus: the source of the values.
         dashboard_json: a dashboard of stat, gauge, timeseries, heatmap and state-timeline panels.
         start: the left end of the time axes.
         end: the right end.
-        factor: what `faster` was given, so that written-out windows (`[1m]`) shrink as those of the rules did.
+        factor: the factor of `faster`, so that written-out windows (`[1m]`) shrink as those of the rules did.
 
     Raises:
         ValueError: for another panel type, or when there are not two scrapes between `start` and `end`.
@@ -64,7 +63,7 @@ def render_dashboard(
                 for target in panel["targets"]
                 for series in prometheus.series(_promql(target["expr"], fill, factor), start, end, step)
             ]
-            times = np.arange(start, end + step / 2, step) / SECONDS_A_DAY
+            times = np.arange(start, end + step / 2, step) / DAY_SECONDS  # matplotlib counts days
             _draw(Panel(panel, figure, _box(panel["gridPos"]), answers, times))
     return figure
 
@@ -89,7 +88,7 @@ def _promql(expression: str, variables: Mapping[str, str], factor: float) -> str
 
 def _name(legend: str, labels: Mapping[str, str]) -> str:
     """The legend's text with each {{label}} filled in."""
-    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), legend)
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda label: labels.get(label[1], ""), legend)
 
 
 def _box(place: Mapping[str, int]) -> Box:

@@ -1,4 +1,4 @@
-"""Which Prometheus runs: the one on PATH, or the distribution's package unpacked into the cache, installed nowhere."""
+"""Server programs: the one on PATH, or the distribution's package unpacked into the cache, installed nowhere."""
 
 from __future__ import annotations
 
@@ -9,53 +9,66 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
-from capstone_utils.settings import Settings
+from capstone_utils.errors import CapstoneError
 
-OLDEST_VERSION = (2, 31)  # Ubuntu 22.04's; rules and dashboards use nothing later
-OTHER_WAYS = (
-    f"Install Prometheus {OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} or newer so that `prometheus` is on PATH "
-    "(Debian and Ubuntu: apt install prometheus; macOS: brew install prometheus), "
-    "or use Docker: docker compose -f docker/compose.yaml up"
+
+class ProgramNotFound(CapstoneError):
+    """No program that can run here; the message names what was tried and the other ways."""
+
+
+class Program(NamedTuple):
+    """A server program: its names on PATH, the Debian package that holds it, and the oldest version that will do."""
+
+    names: tuple[str, ...]
+    package: str  # its program /usr/bin/<package> is the one that is run
+    oldest: tuple[int, int]
+    other_ways: str
+
+
+PROMETHEUS = Program(
+    names=("prometheus",),
+    package="prometheus",
+    oldest=(2, 31),  # Ubuntu 22.04's; rules and dashboards use nothing later
+    other_ways="Debian and Ubuntu: apt install prometheus; macOS: brew install prometheus",
 )
 
 
-class PrometheusNotFound(RuntimeError):
-    """No Prometheus that can run here; the message names what was tried and the other ways."""
-
-
-def find_prometheus(settings: Settings) -> Path:
-    """The `prometheus` to run: on PATH when 2.31 or newer, else in the cache, else fetched there with apt.
+def find_program(program: Program, cache_dir: Path) -> Path:
+    """The program to run: on PATH when new enough, else in the cache, else fetched there with apt.
 
     The package is only unpacked: nothing is installed, no daemon starts, no root is needed, and once it is in the cache
     no network either. Its own web pages stay bare, because the scripts that they load are further packages.
 
     Raises:
-        PrometheusNotFound: when none of the three ways works.
+        ProgramNotFound: when none of the three ways works.
     """
     tried = []
-    if on_path := shutil.which("prometheus"):
-        version = prometheus_version(Path(on_path))
-        if version >= OLDEST_VERSION:
+    for on_path in filter(None, map(shutil.which, program.names)):
+        version = program_version(Path(on_path))
+        if version >= program.oldest:
             return Path(on_path)
-        found = ".".join(map(str, version)) or "unreadable"
-        tried.append(f"{on_path} has version {found}")
-    else:
-        tried.append("no `prometheus` is on PATH")
-    unpacked = settings.cache_dir / "prometheus" / f"{platform.system()}-{platform.machine()}".lower()
-    binary = unpacked / "usr" / "bin" / "prometheus"
-    if prometheus_version(binary) >= OLDEST_VERSION:
+        tried.append(f"{on_path} has version {_dotted(version) or 'unreadable'}")
+    tried = tried or [f"no `{program.names[0]}` is on PATH"]
+    unpacked = cache_dir / program.package / f"{platform.system()}-{platform.machine()}".lower()
+    binary = unpacked / "usr" / "bin" / program.package
+    if program_version(binary) >= program.oldest:
         return binary
-    tried.append(_unpack_package(unpacked))
-    version = prometheus_version(binary)
-    if version >= OLDEST_VERSION:
+    tried.append(_unpack_package(program.package, unpacked))
+    version = program_version(binary)
+    if version >= program.oldest:
         return binary
     if version:
-        tried.append(f"that package has version {'.'.join(map(str, version))}")
-    raise PrometheusNotFound(f"No usable Prometheus: {'; '.join(filter(None, tried))}. {OTHER_WAYS}")
+        tried.append(f"that package has version {_dotted(version)}")
+    raise ProgramNotFound(
+        f"No usable {program.names[0]}: {'; '.join(filter(None, tried))}. Install version {_dotted(program.oldest)} "
+        f"or newer so that `{program.names[0]}` is on PATH ({program.other_ways}), "
+        "or use Docker: docker compose -f docker/compose.yaml up"
+    )
 
 
-def prometheus_version(binary: Path) -> tuple[int, ...]:
+def program_version(binary: Path) -> tuple[int, ...]:
     """(2, 42, 0) for `prometheus, version 2.42.0+ds`; empty when it is not there or does not run on this machine."""
     try:
         answer = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=60, check=True)
@@ -65,7 +78,11 @@ def prometheus_version(binary: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in match.groups()) if match else ()
 
 
-def _unpack_package(target: Path) -> str:
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _unpack_package(package: str, target: Path) -> str:
     """Put the package's files at `target`, whole or not at all; what went wrong, empty when nothing did."""
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     if missing:
@@ -74,8 +91,8 @@ def _unpack_package(target: Path) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unpack-", dir=target.parent) as name:
             scratch = Path(name)
-            package = _download(scratch)
-            subprocess.run(["dpkg-deb", "-x", package, scratch / "files"], check=True, capture_output=True, text=True)
+            archive = _download(package, scratch)
+            subprocess.run(["dpkg-deb", "-x", archive, scratch / "files"], check=True, capture_output=True, text=True)
             shutil.rmtree(target, ignore_errors=True)  # what is there did not run: another machine's, or damaged
             (scratch / "files").rename(target)
     except subprocess.CalledProcessError as error:
@@ -86,18 +103,18 @@ def _unpack_package(target: Path) -> str:
     return ""
 
 
-def _download(scratch: Path) -> Path:
+def _download(package: str, scratch: Path) -> Path:
     """The downloaded package file, checked by apt against its signed index."""
     try:
-        _apt_get(scratch, "download", "prometheus")
+        _apt_get(scratch, "download", package)
     except subprocess.CalledProcessError:
         # The machine's package index is empty or out of date: bring one of our own and leave the machine's as it is.
         lists = scratch / "lists"
         (lists / "partial").mkdir(parents=True)
         options = ["-o", f"Dir::State::lists={lists}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
         _apt_get(scratch, *options, "update", may_fail=True)  # one source of several may be gone: the download decides
-        _apt_get(scratch, *options, "download", "prometheus")
-    return next(scratch.glob("prometheus_*.deb"))
+        _apt_get(scratch, *options, "download", package)
+    return next(scratch.glob(f"{package}_*.deb"))
 
 
 def _apt_get(scratch: Path, *arguments: str, may_fail: bool = False) -> None:

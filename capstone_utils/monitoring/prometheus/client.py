@@ -1,4 +1,4 @@
-"""What a Prometheus answers, as numbers, tables and series."""
+"""Questions to a Prometheus; its answers as numbers, tables and series."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 import pandas as pd
 import yaml
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.monitoring.prometheus.durations import duration_ms
 
 ASK_SECONDS = 10.0
@@ -19,7 +20,7 @@ POLL_SECONDS = 0.1
 T = TypeVar("T")
 
 
-class PrometheusError(RuntimeError):
+class PrometheusError(CapstoneError):
     """A Prometheus that cannot be started or asked; the message says what to do."""
 
 
@@ -57,14 +58,14 @@ class PrometheusClient:
         self.url = url
 
     def ready(self) -> bool:
-        """Whether it answers questions yet."""
+        """True when it answers questions."""
         try:
             return httpx.get(f"{self.url}/-/ready", timeout=ASK_SECONDS).is_success
         except httpx.TransportError:
             return False
 
     def query(self, promql: str) -> pd.DataFrame:
-        """What the expression is now: one row a series, its labels as columns, and the column `value`."""
+        """The expression now: one row a series, its labels as columns, and the column `value`."""
         answer = self._ask("query", query=promql)
         if answer["resultType"] == "scalar":
             return pd.DataFrame({"value": [float(answer["result"][1])]})
@@ -101,12 +102,12 @@ class PrometheusClient:
     def series(self, promql: str, start: float, end: float, step: float) -> list[Series]:
         """The same as `query_range`, with the labels of each series kept apart."""
         answer = self._ask("query_range", query=promql, start=start, end=end, step=step)
-        found = []
+        answers = []
         for series in answer["result"]:
             times = pd.to_datetime([moment for moment, _ in series["values"]], unit="s", utc=True)
             values = pd.Series([float(value) for _, value in series["values"]], index=times)
-            found.append(Series(series["metric"], values))
-        return found
+            answers.append(Series(series["metric"], values))
+        return answers
 
     def alerts(self) -> list[Alert]:
         """Every alert of the rules in their order, inactive ones included."""
@@ -114,19 +115,19 @@ class PrometheusClient:
         return [_alert(rule) for group in groups for rule in group["rules"]]
 
     def targets(self) -> list[Target]:
-        """What is scraped, and how that went."""
+        """The scraped addresses, and how the last scrape of each went."""
         return [
             Target(target["labels"]["job"], target["labels"]["instance"], target["health"], target.get("lastError", ""))
             for target in self._ask("targets", state="active")["activeTargets"]
         ]
 
     def scrape_interval_seconds(self) -> float:
-        """How often it scrapes by default."""
+        """Seconds from one scrape to the next, by default."""
         configuration = yaml.safe_load(self._ask("status/config")["yaml"])
         return duration_ms(configuration["global"]["scrape_interval"]) / 1_000
 
     def wait_for(self, condition: Callable[[], T], deadline_seconds: float = 30.0) -> T:
-        """What `condition()` returned, as soon as it was true.
+        """Wait until `condition()` is true, and return what it gave.
 
         Raises:
             TimeoutError: when it was not true within the deadline; says how the targets and alerts stood.
@@ -136,7 +137,9 @@ class PrometheusClient:
             if time.monotonic() > deadline:
                 targets = ", ".join(f"{target.address} is {target.health} {target.error}" for target in self.targets())
                 alerts = ", ".join(f"{alert.name} {alert.state}" for alert in self.alerts())
-                raise TimeoutError(f"not so after {deadline_seconds:g} s. Targets: {targets}. Alerts: {alerts}")
+                raise TimeoutError(
+                    f"the condition was not met within {deadline_seconds:g} s. Targets: {targets}. Alerts: {alerts}"
+                )
             time.sleep(POLL_SECONDS)
         return outcome
 

@@ -14,14 +14,8 @@ UNIT_MS = {
     "s": 1_000,
     "ms": 1,
 }
-
-
 DURATION = r"(?:\d+(?:ms|[ywdhms]))+"
-
-
 QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`"""
-
-
 IN_PROMQL = re.compile(rf"{QUOTED}|(?P<time>\[[^\]]*\]|\boffset\s+-?{DURATION})")
 
 
@@ -53,7 +47,7 @@ def shorten_windows(promql: str, factor: float) -> str:
     'max_over_time(x{le="5m"}[60s:5s] offset 1440s)'
     """
 
-    def shortened(found: re.Match[str]) -> str:
-        return re.sub(DURATION, lambda length: shorten(length[0], factor), found["time"]) if found["time"] else found[0]
+    def shortened(part: re.Match[str]) -> str:
+        return re.sub(DURATION, lambda length: shorten(length[0], factor), part["time"]) if part["time"] else part[0]
 
     return IN_PROMQL.sub(shortened, promql)

@@ -1,4 +1,4 @@
-"""What Prometheus is told: docker/'s own configuration and rules, with addresses and durations for a laptop."""
+"""Configuration and rules of Prometheus as in production, with addresses and durations for a laptop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 import yaml
 
 from capstone_utils.monitoring.prometheus.durations import DURATION, duration_ms, shorten, shorten_windows
-from capstone_utils.settings import ROOT
 
-CONFIG = ROOT / "docker" / "prometheus" / "prometheus.yml"
-ALERTS = ROOT / "docker" / "prometheus" / "alerts.yml"
+CONFIG = Path(__file__).with_name("config") / "prometheus.yml"
+ALERTS = CONFIG.with_name("alerts.yml")
 
 WINDOW = re.compile(rf"\[({DURATION})\]")
 

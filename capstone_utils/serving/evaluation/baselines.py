@@ -1,4 +1,4 @@
-"""The plain models that XGBoost has to beat: chance, one rule, a logistic regression, another boosted forest."""
+"""Plain models that XGBoost has to beat: chance, one rule, logistic regression, LightGBM."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.tree import DecisionTreeClassifier
 
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.training.splits import Split
 from capstone_utils.serving.training.thresholds import best_threshold
-from capstone_utils.serving.training.train import PATIENCE, ROUNDS
+from capstone_utils.serving.training.train import EARLY_STOPPING_ROUNDS, ROUNDS
 
-Scores = tuple[np.ndarray, np.ndarray]  # for the validation weeks and for the test weeks
+Scores = tuple[Floats, Floats]  # for the validation weeks and for the test weeks
 
 
 def random_scores(split: Split, seed: int = 0) -> Scores:
-    """Scores drawn at random for validation and test: the floor under every figure."""
+    """Scores drawn at random for validation and test: the worst baseline."""
     generator = np.random.default_rng(seed)
     return generator.random(len(split.validation)), generator.random(len(split.test))
 
 
 def stump_scores(split: Split, features: Sequence[str]) -> Scores:
-    """Scores of the best rule "one feature, one cut", for validation and test."""
+    """Validation and test scores of the best rule "one feature, one cut"."""
     return _fit(DecisionTreeClassifier(max_depth=1), split, features)
 
 
 def single_cut_f1(split: Split, feature: str) -> float:
-    """F1 on the test weeks of the best rule "this feature beyond one cut", side and cut chosen on the validation weeks.
+    """F1 on the test weeks of the best rule "this feature beyond one cut".
 
-    Missing values never alert.
+    Side and cut are chosen on the validation weeks. Missing values never alert.
     """
-    reached = []  # on the validation weeks and, with the same rule, on the test weeks
+    f1_by_side = []  # on the validation weeks and, with the same rule, on the test weeks
     for side in (1.0, -1.0):
         validation, test = (side * part[feature].to_numpy(float) for part in (split.validation, split.test))
         lowest = np.nanmin(validation) - 1.0
         validation, test = (np.nan_to_num(values, nan=lowest) for values in (validation, test))
         cut = best_threshold(split.validation["is_fraud"].to_numpy(), validation)
         parts = ((split.validation, validation), (split.test, test))
-        reached.append([float(f1_score(part["is_fraud"], values >= cut)) for part, values in parts])
-    return max(reached)[1]
+        f1_by_side.append([float(f1_score(part["is_fraud"], values >= cut)) for part, values in parts])
+    return max(f1_by_side)[1]
 
 
 def logistic_scores(split: Split, features: Sequence[str]) -> Scores:
@@ -57,7 +58,10 @@ def logistic_scores(split: Split, features: Sequence[str]) -> Scores:
 
 
 def lightgbm_scores(split: Split, features: Sequence[str], seed: int = 0) -> Scores | None:
-    """Scores of LightGBM with its own early stopping, for validation and test; None where it cannot be loaded."""
+    """Scores of LightGBM, with its own early stopping, for validation and test.
+
+    None where it cannot be loaded.
+    """
     try:
         import lightgbm as lgb
     except (ImportError, OSError) as reason:  # OSError: it is there, but not libgomp.so.1, which a bare Debian lacks
@@ -71,7 +75,7 @@ def lightgbm_scores(split: Split, features: Sequence[str], seed: int = 0) -> Sco
         split.train["is_fraud"],
         eval_set=[(split.validation[names], split.validation["is_fraud"])],
         eval_metric="average_precision",
-        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+        callbacks=[lgb.early_stopping(EARLY_STOPPING_ROUNDS, verbose=False)],
     )
     return model.predict_proba(split.validation[names])[:, 1], model.predict_proba(split.test[names])[:, 1]
 

@@ -1,4 +1,7 @@
-"""Card precision at k: of the k cards that investigators look at each day, how many were really being abused."""
+"""Card precision at k: the abused share of each day's first k cards.
+
+Investigators check k cards a day.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
+
 
 class CardPrecision(NamedTuple):
-    """Card precision at k, the mean of the days; its ceiling is what a perfect ranking of the same cards reaches."""
+    """Card precision at k, the mean of the days.
+
+    Its ceiling is the value of a perfect ranking of the same cards.
+    """
 
     value: float
     ceiling: float
 
 
-def card_precision(
-    day: np.ndarray, card: np.ndarray, fraud: np.ndarray, scores: np.ndarray, k: int = 100
-) -> CardPrecision:
+def card_precision(day: Integers, card: Integers, fraud: Booleans, scores: Floats, k: int = 100) -> CardPrecision:
     """Card precision at k for n transactions, each argument of shape (n,).
 
     A card's score is the highest of its day. A card that was found to be abused is blocked: it does not count on later
@@ -35,13 +41,16 @@ def card_precision(
     return CardPrecision(value, _daily_mean(cards, cards["fraud"].to_numpy(float), k))
 
 
-def _daily_mean(cards: pd.DataFrame, scores: np.ndarray, k: int) -> float:
-    """The mean share of abused cards among each day's first k by `scores`; cards once found are left out."""
-    found: set[object] = set()
+def _daily_mean(cards: pd.DataFrame, scores: Array, k: int) -> float:
+    """The mean abused share of each day's first k cards by `scores`.
+
+    Cards that are blocked are left out.
+    """
+    blocked: set[object] = set()
     shares = []
     for _, today in cards.assign(score=scores).groupby("day"):
-        first = today[~today["card"].isin(found)].sort_values("score", ascending=False, kind="stable").head(k)
+        first = today[~today["card"].isin(blocked)].sort_values("score", ascending=False, kind="stable").head(k)
         abused = first.loc[first["fraud"], "card"]
         shares.append(len(abused) / k)
-        found.update(abused)
+        blocked.update(abused)
     return float(np.mean(shares))

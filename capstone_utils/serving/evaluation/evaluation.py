@@ -1,4 +1,4 @@
-"""Judging a model: the threshold from validation only, and every figure beside what a plain rule would reach."""
+"""Evaluation of a model's scores on labelled transactions: figures, costs and calibration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
+from capstone_utils.ingestion.arrays import Array, Floats
+
 BINS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)  # of probability, for calibration
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What alerts cost, in the currency of the amounts: assumptions, to be replaced by a bank's own."""
+    """The costs of an alert, in the currency of the amounts.
+
+    They are assumptions, to be replaced by a bank's own.
+    """
 
     review: float = 5.0  # somebody looks at the alert
-    insult: float = 10.0  # an honest customer was refused: calls, lost sales, customers who leave
+    insult: float = 10.0  # an honest user was refused: calls, lost sales, users who leave
 
 
 COSTS = Costs()
@@ -24,7 +29,7 @@ COSTS = Costs()
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model reaches on the test weeks at the threshold that its validation weeks chose."""
+    """A model's figures on the test weeks, at the threshold of its validation weeks."""
 
     threshold: float
     f1: float
@@ -41,11 +46,11 @@ class Evaluation:
 
     @property
     def saved(self) -> float:
-        """Fraud stopped less the cost of looking at every alert and of refusing honest customers."""
+        """Fraud stopped less the cost of looking at every alert and of refusing honest users."""
         return self.fraud_stopped - self.review_cost - self.insult_cost
 
 
-def evaluate(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Costs = COSTS) -> Evaluation:
+def evaluate(test: pd.DataFrame, scores: Floats, threshold: float, costs: Costs = COSTS) -> Evaluation:
     """The evaluation of `scores`, shape (rows,), on a labelled frame with `is_fraud` and `amount`."""
     labels, amount = test["is_fraud"].to_numpy(bool), test["amount"].to_numpy()
     alerts = scores >= threshold
@@ -67,15 +72,18 @@ def evaluate(test: pd.DataFrame, scores: np.ndarray, threshold: float, costs: Co
 
 
 def evaluation_table(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
-    """One row a model, best average precision last: what a reader compares."""
+    """One row per model with its main figures, best average precision last."""
     columns = ["average_precision", "roc_auc", "f1", "precision", "recall", "alerts", "saved"]
     rows = {name: [getattr(evaluation, column) for column in columns] for name, evaluation in evaluations.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.sort_values("average_precision")
 
 
-def calibration_table(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
-    """For each bin of the score: payments, mean score, share of fraud; equal where scores are probabilities."""
+def calibration_table(labels: Array, scores: Array) -> pd.DataFrame:
+    """One row per bin of the score: payments, mean score and share of fraud.
+
+    Mean score and share of fraud are equal where scores are probabilities.
+    """
     frame = pd.DataFrame({"score": scores, "fraud": np.asarray(labels, dtype=float)})
     bins = pd.cut(frame["score"], BINS, include_lowest=True)
     table = frame.groupby(bins, observed=True).agg(

@@ -1,4 +1,4 @@
-"""Week after week: what a model trained anew each week shows, beside one that was trained once and left alone."""
+"""Prequential evaluation: a model trained every week beside one trained once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from capstone_utils.serving.training.train import predict, train_model
 
 
 def prequential(folds: Iterable[Split], features: Sequence[str]) -> pd.DataFrame:
-    """One row a test week (its first day): fraud, and F1 of the model trained for it and of the first week's model."""
-    once: ThresholdedModel | None = None
+    """One row per test week: fraud, and F1 of the latest and the first model.
+
+    The index is the week's first day.
+    """
+    first: ThresholdedModel | None = None
     rows = []
     for fold in folds:
-        anew = train_model(fold, features).model
-        once = once or anew
-        found = {
-            name: evaluate(fold.test, predict(each.booster, fold.test), each.threshold).f1
-            for name, each in (("trained anew", anew), ("trained once", once))
+        latest = train_model(fold, features).model
+        first = first or latest
+        f1 = {
+            name: evaluate(fold.test, predict(model.booster, fold.test), model.threshold).f1
+            for name, model in (("trained anew", latest), ("trained once", first))
         }
         week = pd.Timestamp(fold.test["timestamp"].iloc[0], unit="s").date()
-        rows.append({"week": week, "fraud": int(fold.test["is_fraud"].sum()), **found})
+        rows.append({"week": week, "fraud": int(fold.test["is_fraud"].sum()), **f1})
     return pd.DataFrame(rows).set_index("week")

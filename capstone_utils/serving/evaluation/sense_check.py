@@ -1,4 +1,4 @@
-"""Does the model make sense? What should raise combined_score is raised, and the model is watched."""
+"""Sense check: do changes that point to fraud raise the log-odds?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import xgboost as xgb
 
 
 class Expectation(NamedTuple):
-    """A change to one feature, all else equal, after which fraud should be more probable on average."""
+    """A change to one feature that should make fraud more probable on average.
+
+    All else stays equal.
+    """
 
     feature: str
     low: float
@@ -29,19 +32,19 @@ EXPECTED = (
 
 
 def sense_check(booster: xgb.Booster, frame: pd.DataFrame) -> pd.DataFrame:
-    """One row an expectation: mean change of the log-odds from `low` to `high`, share of payments in which it rises.
+    """One row per expectation: mean change of the log-odds, and share of transactions in which they rise.
 
-    Every payment of `frame` is asked twice, with the feature set to `low` and to `high`; an honest reading of the
-    model, not of the world, since features that belong together are torn apart. `holds` says whether the mean rises.
+    The model takes every transaction of `frame` twice, with the feature set to `low` and to `high`. This reads the
+    model, not the world: features that belong together are torn apart. `holds` is True when the mean rises.
     """
-    rows = frame[list(booster.feature_names or ())]
-    found = []
+    features = frame[list(booster.feature_names or ())]
+    rows = []
     for expected in EXPECTED:
         low, high = (
-            booster.inplace_predict(rows.assign(**{expected.feature: value}).to_numpy(float), predict_type="margin")
+            booster.inplace_predict(features.assign(**{expected.feature: value}).to_numpy(float), predict_type="margin")
             for value in (expected.low, expected.high)
         )
         change = high - low
-        found.append((*expected, float(np.mean(change)), float(np.mean(change > 0)), bool(np.mean(change) > 0)))
+        rows.append((*expected, float(np.mean(change)), float(np.mean(change > 0)), bool(np.mean(change) > 0)))
     columns = [*Expectation._fields, "mean_change", "rises_in", "holds"]
-    return pd.DataFrame(found, columns=columns).set_index("feature")
+    return pd.DataFrame(rows, columns=columns).set_index("feature")

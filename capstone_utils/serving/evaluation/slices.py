@@ -1,17 +1,19 @@
-"""A figure taken apart: recall by kind of fraud and by kind of customer, since an average hides."""
+"""Slices of an evaluation: recall by kind of fraud and user."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from capstone_utils.ingestion.arrays import Array
+
 THIRDS = ("low", "middle", "high")
 
 
-def recall_by_scenario(test: pd.DataFrame, alerts: np.ndarray, truth: pd.DataFrame) -> pd.DataFrame:
-    """Fraud and the share of it that was caught, for each scenario of the simulator.
+def recall_by_scenario(test: pd.DataFrame, alerts: Array, truth: pd.DataFrame) -> pd.DataFrame:
+    """Fraud, and the share of it that was caught, for each scenario.
 
-    `truth` (transaction_id, scenario) is for judging only: no feature ever sees it.
+    `truth` (transaction_id, scenario) is for evaluation only: no feature ever sees it.
     """
     scenario = truth.set_index("transaction_id")["scenario"].loc[test["transaction_id"]].astype(str).to_numpy()
     frame = pd.DataFrame({"scenario": scenario, "caught": alerts})
@@ -19,18 +21,20 @@ def recall_by_scenario(test: pd.DataFrame, alerts: np.ndarray, truth: pd.DataFra
     return frame.groupby("scenario")["caught"].agg(fraud="size", recall="mean")
 
 
-def customer_segments(history: pd.DataFrame) -> pd.DataFrame:
-    """For each user_id in which third of the customers they are by mean amount (`spending`) and by number of payments
-    (`activity`) in `history`: "low", "middle" or "high". Take it from the training weeks, never from the test weeks."""
+def user_segments(history: pd.DataFrame) -> pd.DataFrame:
+    """Each user's third by mean amount (`spending`) and by number of transactions (`activity`), by user_id.
+
+    A third is "low", "middle" or "high". Take `history` from the training weeks, never from the test weeks.
+    """
     users = history.groupby("user_id")["amount"].agg(spending="mean", activity="size")
     ranks = users.rank(method="first", pct=True)
     return ranks.apply(lambda column: pd.cut(column, [0, 1 / 3, 2 / 3, 1], labels=THIRDS))
 
 
-def recall_by_segment(test: pd.DataFrame, alerts: np.ndarray, segments: pd.DataFrame) -> pd.DataFrame:
-    """One row a segment: payments, fraud, recall, and honest payments stopped by mistake in 10,000.
+def recall_by_segment(test: pd.DataFrame, alerts: Array, segments: pd.DataFrame) -> pd.DataFrame:
+    """One row per segment: payments, fraud, recall, and honest payments stopped by mistake in 10,000.
 
-    `segments` is what `customer_segments` made; customers that it does not know are left out.
+    `segments` comes from `user_segments`; users that it does not know are left out.
     """
     rows = []
     for kind in segments:

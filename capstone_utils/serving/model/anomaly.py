@@ -1,8 +1,9 @@
-"""How far a payment's features lie from what honest payments had: an anomaly score that needs no label to learn.
+"""Anomaly scores: the distance of a transaction's features from honest ones.
 
-Each feature adds -log of the share of honest payments that lie as far out or farther, on the side where the value
-lies. Source: Z. Li, Y. Zhao, X. Hu, N. Botta, C. Ionescu, G. H. Chen: ECOD: Unsupervised Outlier Detection Using
-Empirical Cumulative Distribution Functions, IEEE TKDE 35 (2022); there the side is chosen once for all features.
+An anomaly score needs no label to learn. Each feature adds -log of the share of honest transactions that lie as far out
+or farther, on the side where the value lies. Source: Z. Li, Y. Zhao, X. Hu, N. Botta, C. Ionescu, G. H. Chen: ECOD:
+Unsupervised Outlier Detection Using Empirical Cumulative Distribution Functions, IEEE TKDE 35 (2022); there the side is
+chosen once for all features.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from typing import Any
 import numba
 import numpy as np
 
-STEPS = 48  # on each side, from one payment up to half of them, each step by the same factor
+from capstone_utils.ingestion.arrays import Array, Floats
+
+STEPS = 48  # on each side, from one transaction up to half of them, each step by the same factor
 
 
 class AnomalyDetector:
-    """A sum of one step function a feature. A missing value adds nothing.
+    """A sum of one step function per feature; missing values add nothing.
 
-    `cuts` and `heights` hold an array a feature: a value at or above a cut, and below the next, adds that cut's
-    height; a value below the first cut adds `highest`.
+    `cuts` and `heights` hold one array per feature. A value at or above a cut, and below the next, adds that cut's
+    height. A value below the first cut adds `highest`.
     """
 
     def __init__(
-        self, features: Sequence[str], cuts: Sequence[np.ndarray], heights: Sequence[np.ndarray], highest: float
+        self, features: Sequence[str], cuts: Sequence[Floats], heights: Sequence[Floats], highest: float
     ) -> None:
         self.features = tuple(features)
         self.cuts = [np.asarray(each, dtype=float) for each in cuts]
@@ -33,12 +36,12 @@ class AnomalyDetector:
         self._starts = np.cumsum([0, *map(len, self.cuts)])
         self._flat = np.concatenate(self.cuts), np.concatenate(self.heights)
 
-    def score(self, rows: np.ndarray) -> np.ndarray:
+    def score(self, rows: Floats) -> Floats:
         """The anomaly score of each row, shape (rows,), for an array of shape (rows, features)."""
         return np.asarray(_score(np.ascontiguousarray(rows, dtype=float), self._starts, *self._flat, self.highest))
 
     def parts(self, row: Sequence[float]) -> dict[str, float]:
-        """What each feature of one row adds."""
+        """The part of the score that each feature of one row adds."""
         alone = np.full((len(self.features), len(self.features)), np.nan)
         np.fill_diagonal(alone, row)
         return dict(zip(self.features, self.score(alone).tolist(), strict=True))
@@ -59,22 +62,22 @@ class AnomalyDetector:
         return cls(tuple(functions), cuts, heights, kept["highest"])
 
 
-def fit_anomaly_detector(features: Sequence[str], rows: np.ndarray) -> AnomalyDetector:
-    """The step functions of payments that were honest, an array of shape (rows, features)."""
+def fit_anomaly_detector(features: Sequence[str], rows: Array) -> AnomalyDetector:
+    """The detector of these honest transactions, an array of shape (rows, features)."""
     steps = [_steps(column[~np.isnan(column)]) for column in np.asarray(rows, dtype=float).T]
     return AnomalyDetector(
         features, [cuts for cuts, _ in steps], [heights for _, heights in steps], np.log(len(rows) + 2)
     )
 
 
-def _steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _steps(values: Floats) -> tuple[Floats, Floats]:
     """Cuts and heights of one feature: dense in the tails, where it matters, and sparse in the middle."""
     values, count = np.sort(values), len(values)
     if not count:
         return np.array([]), np.array([])
     ranks = np.unique(np.geomspace(1, (count + 1) // 2, STEPS).astype(int)) - 1
     cuts = np.unique(np.concatenate([values[ranks], values[count - 1 - ranks]]))
-    beyond = np.nextafter(cuts[-1], np.inf)  # from here on, nobody was as far out
+    beyond = np.nextafter(cuts[-1], np.inf)  # from here on, no transaction was as far out
     cuts = np.append(cuts, beyond)
     as_low = np.searchsorted(values, cuts, side="right")
     as_high = count - np.searchsorted(values, cuts, side="left")

@@ -1,4 +1,4 @@
-"""One model and its decision: a booster and the probability from which on it cries fraud."""
+"""A model with its threshold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import xgboost as xgb
 
 
 class ThresholdedModel(NamedTuple):
-    """A booster and the probability from which on it calls a payment fraud; the booster knows its features' names."""
+    """A booster and the probability from which on it says fraud.
+
+    The booster knows the names of its features.
+    """
 
     booster: xgb.Booster
     threshold: float

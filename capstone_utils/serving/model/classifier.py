@@ -1,16 +1,20 @@
-"""What the models say of features that are made: stateless, so that every door to the house shares one."""
+"""Verdicts of the models on ready features: without state, so that both doors share one classifier."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.reasons import Reason, anomaly_reasons, reasons
 from capstone_utils.serving.model.store import InvalidModel, Models
-from capstone_utils.serving.model.trees import Trees, UnequalTrees, probabilities
+from capstone_utils.serving.model.trees import NoLogOdds, Trees, XGBoostMargins, probabilities
+
+LOG = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
@@ -22,41 +26,45 @@ class Verdict(NamedTuple):
 
 
 class Classifier:
-    """The models of one directory, asked for verdicts; the same features get the same verdict, alone or among others.
+    """The models of one version, asked for verdicts; the same features get the same verdict, alone or among others.
+
+    `compiled` is false where XGBoost itself computes a model's margins, because its trees could not be read.
 
     Raises:
-        InvalidModel: when a model's trees do not say what XGBoost says.
+        InvalidModel: when a model's margins are not log-odds of fraud.
     """
 
     def __init__(self, models: Models) -> None:
         self.models = models
-        self._score, self._brief = (_trees(role, getattr(models, role)) for role in ("score", "predict"))
-        self.classify_brief(self._brief.edges(1)[0].tolist())  # compiled and ready before the first payment comes
-        self.classify(self._score.edges(1))
+        margins = {role: _margins(role, model) for role, model in models.by_role.items()}
+        self._score, self._brief = margins["score"], margins["predict"]
+        self.compiled = all(isinstance(each, Trees) for each in margins.values())
+        self.classify_brief(np.zeros(len(models.predict.features)).tolist())  # compiled before the first payment comes
+        self.classify(np.zeros((1, len(models.score.features))))
 
     @property
     def version(self) -> str:
-        """Which models these are: the beginning of their manifest's SHA-256; empty for models from nowhere."""
+        """The version of the models: the beginning of their manifest's SHA-256; empty for models from nowhere."""
         return self.models.version
 
-    def classify(self, rows: Sequence[Sequence[float]] | np.ndarray) -> list[Verdict]:
+    def classify(self, rows: Sequence[Sequence[float]] | Floats) -> list[Verdict]:
         """A verdict on each row of the full set's features, in the spec's order."""
         if len(rows) == 0:
             return []
         threshold, fallback = self.models.score.threshold, self.models.fallback
         features = np.ascontiguousarray(rows, dtype=float)
         margins = self._score.margins(features)
-        found = probabilities(margins)
+        shares = probabilities(margins)
         if fallback is None:
-            return [Verdict(probability, probability >= threshold) for probability in found]
+            return [Verdict(probability, probability >= threshold) for probability in shares]
         suspicious = fallback.decide(features, margins).tolist()
         return [
             Verdict(probability, True) if probability >= threshold else Verdict(probability, suspect, suspect)
-            for probability, suspect in zip(found, suspicious, strict=True)
+            for probability, suspect in zip(shares, suspicious, strict=True)
         ]
 
     def explain(self, features: Sequence[float], verdict: Verdict, most: int = 3) -> list[Reason]:
-        """What spoke loudest for fraud: to the model, or to the fallback where only that called it fraud."""
+        """The features that spoke loudest for fraud: to the model, or to the fallback where only that says fraud."""
         if verdict.by_fallback and self.models.fallback:
             return anomaly_reasons(self.models.fallback.anomaly.parts(features), features, most)
         return reasons(self.models.score.booster, features, most)
@@ -67,8 +75,19 @@ class Classifier:
         return Verdict(probability, probability >= self.models.predict.threshold)
 
 
-def _trees(role: str, model: ThresholdedModel) -> Trees:
+def _margins(role: str, model: ThresholdedModel) -> Trees | XGBoostMargins:
     try:
         return Trees(model.booster)
-    except UnequalTrees as error:
+    except Exception as error:  # whatever another XGBoost writes differently
+        reason = error
+    try:
+        margins = XGBoostMargins(model.booster)
+    except NoLogOdds as error:
         raise InvalidModel(f"the model {role!r} cannot be served: {error}") from None
+    LOG.warning(
+        "XGBoost itself computes the margins of the model %r, some hundred microseconds each: its trees cannot be "
+        "compiled (%r)",
+        role,
+        reason,
+    )
+    return margins

@@ -1,4 +1,4 @@
-"""Why a payment was called what it was called, in plain words: the contributions that weighed most."""
+"""Reasons for a verdict in plain words: the contributions that weighed most."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reason(NamedTuple):
 
 
 def reasons(booster: xgb.Booster, features: Sequence[float], most: int = 3) -> list[Reason]:
-    """At most so many features that spoke for fraud, the loudest first; those that say the same thing only once.
+    """At most `most` features that point to fraud, strongest first, one per topic.
 
     The contributions are XGBoost's own: exact Shapley values of the trees, in log-odds. Source: S. M. Lundberg et al.:
     From local explanations to global understanding with explainable AI for trees, Nature Machine Intelligence 2 (2020).
@@ -49,22 +49,22 @@ def reasons(booster: xgb.Booster, features: Sequence[float], most: int = 3) -> l
     names = list(booster.feature_names or ())
     row = xgb.DMatrix(np.array([features], dtype=float), feature_names=names)
     parts = booster.predict(row, pred_contribs=True)[0, :-1]  # the last one is the bias
-    return _told(names, features, parts.tolist(), most)
+    return _strongest(names, features, parts.tolist(), most)
 
 
 def anomaly_reasons(parts: dict[str, float], features: Sequence[float], most: int = 3) -> list[Reason]:
-    """The same from the parts of an anomaly score, `AnomalyDetector.parts`, where the fallback decided."""
-    return _told(list(parts), features, list(parts.values()), most)
+    """The reasons for the fallback's verdict, from `AnomalyDetector.parts`."""
+    return _strongest(list(parts), features, list(parts.values()), most)
 
 
-def _told(names: Sequence[str], features: Sequence[float], parts: Sequence[float], most: int) -> list[Reason]:
-    told: dict[object, Reason] = {}
+def _strongest(names: Sequence[str], features: Sequence[float], parts: Sequence[float], most: int) -> list[Reason]:
+    by_topic: dict[object, Reason] = {}
     for place in sorted(range(len(names)), key=lambda place: -parts[place]):
-        if parts[place] <= 0 or len(told) == most:
+        if parts[place] <= 0 or len(by_topic) == most:
             break
         name, value = names[place], float(features[place])
-        told.setdefault(_topic(name), Reason(name, value, float(parts[place]), in_words(name, value)))
-    return list(told.values())
+        by_topic.setdefault(_topic(name), Reason(name, value, float(parts[place]), in_words(name, value)))
+    return list(by_topic.values())
 
 
 def in_words(name: str, value: float) -> str:
@@ -117,7 +117,10 @@ def _window(window: Window, value: float) -> str:
 
 
 def _topic(name: str) -> object:
-    """What a feature is about: windows of several lengths over the same thing say the same, and means say "amount"."""
+    """The topic of a feature: equal for windows of all lengths over one thing.
+
+    The topic of all means is "amount".
+    """
     feature = _FEATURES.get(name)
     if not isinstance(feature, Window):
         return name

@@ -5,71 +5,61 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
-
-from prometheus_client import Counter
 
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import MANIFEST, InvalidModel, load_models, version_of
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import InvalidModel
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
-LOADED, REFUSED = "loaded", "refused"
 
 
 class ModelWatch:
-    """Looks at a model directory from time to time; for one thread.
+    """Looks at a registry's pointer from time to time; for one thread.
 
-    `version` is that of the models in use: others that were put there before this watch began are found too. Models
-    from nowhere have none; then only what comes later is found. `loaded` and `refused` count what came of it; `reason`
-    is why the last one was refused.
+    `version` is that of the models in use: another champion from before this watch began is found too. Models from
+    nowhere have none; then only a champion that comes later is found.
     """
 
-    def __init__(self, directory: Path, version: str = "") -> None:
-        self.directory = directory
-        self.loaded = self.refused = 0
-        self.reason = ""
-        manifest = self._manifest()
-        self._seen = None if manifest and version and version_of(manifest) != version else manifest
+    def __init__(self, registry: ModelRegistry, version: str = "") -> None:
+        self.registry, self.version = registry, version
+        self._seen = None if version else self._stamp()
 
     def check(self) -> Classifier | None:
-        """A classifier of the models there, if their manifest has changed since the last look and all of it holds up.
+        """A classifier of the champion, if the pointer has moved to another version since the last look.
 
-        None otherwise; a directory that is just being replaced is looked at again the next time.
+        Raises:
+            InvalidModel: once for each move, when that champion must not be used.
         """
-        manifest = self._manifest()
-        if manifest is None or manifest == self._seen:
+        stamp = self._stamp()
+        if stamp is None or stamp == self._seen:
             return None
-        try:
-            classifier = Classifier(load_models(self.directory))
-        except Exception as reason:  # whatever is wrong with it, the earlier one goes on
-            if self._manifest() != manifest:
-                return None  # replaced while it was read
-            self._seen = manifest
-            self.refused += 1
-            self.reason = str(reason) if isinstance(reason, InvalidModel) else repr(reason)
-            LOG.error("a model was refused, the earlier one goes on: %s", self.reason)
+        self._seen = stamp
+        if self.registry.champion() == self.version:
             return None
-        self._seen = manifest
-        self.loaded += 1
-        LOG.warning("model %s decides from now on", classifier.version)
+        classifier = Classifier(self.registry.load())
+        self.version = classifier.version
         return classifier
 
-    def _manifest(self) -> bytes | None:
+    def _stamp(self) -> tuple[int, ...] | None:
+        """A value that is another one whenever the pointer was replaced; None where there is no pointer."""
         try:
-            return (self.directory / MANIFEST).read_bytes()
+            status = self.registry.pointer.stat()
         except OSError:
             return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 class ModelReloader:
-    """A thread that looks at a model directory every second, and gives a sound model that it finds there to `use`.
+    """A thread that looks at a registry's pointer every second, and gives a sound champion that it finds to `use`.
 
-    `version` is that of the models in use now; `count` is a counter by outcome, `LOADED` or `REFUSED`.
+    `version` is that of the models in use now; `count` is told of each model that was found, whether it is sound.
     """
 
-    def __init__(self, directory: Path, version: str, use: Callable[[Classifier], None], count: Counter) -> None:
-        self._watch, self._use, self._count = ModelWatch(directory, version), use, count
+    def __init__(
+        self, registry: ModelRegistry, version: str, use: Callable[[Classifier], None], count: Callable[[bool], None]
+    ) -> None:
+        self._watch, self._use, self._count = ModelWatch(registry, version), use, count
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -81,10 +71,14 @@ class ModelReloader:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            refused = self._watch.refused
-            classifier = self._watch.check()
+            try:
+                classifier = self._watch.check()
+            except Exception as error:  # whatever is wrong with it, the earlier one goes on
+                reason = str(error) if isinstance(error, InvalidModel) else repr(error)
+                LOG.error("a model was refused, the earlier one goes on: %s", reason)
+                self._count(False)
+                continue
             if classifier is not None:
                 self._use(classifier)
-                self._count.labels(LOADED).inc()
-            elif self._watch.refused > refused:
-                self._count.labels(REFUSED).inc()
+                LOG.warning("model %s decides from now on", classifier.version)
+                self._count(True)

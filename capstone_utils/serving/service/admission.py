@@ -1,7 +1,7 @@
-"""The way in: who may come, how much at once, how large; and the shortest way from a request to its answer.
+"""Admission of requests: keys, sizes, media types, how many at once; and the shortest way to a response.
 
-Requests for predictions are answered here and not by FastAPI, whose machinery would cost more than the prediction; it
-describes the same routes and answers everything else.
+Requests for predictions are served here and not by FastAPI, whose machinery would cost more than the prediction. It
+describes the same routes and serves everything else.
 """
 
 from __future__ import annotations
@@ -21,42 +21,47 @@ from capstone_utils.transaction import InvalidTransaction
 LOG = logging.getLogger(__name__)
 KEY_HEADER = "X-API-Key"
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")  # need no key
-MAX_BYTES = 64 * 1024  # of a body; a batch may have as many times more as it may have payments, up to BATCH_BYTES
+MAX_BYTES = 64 * 1024  # of a body; of a batch: BATCH_BYTES
 BATCH_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0  # for a body to arrive
-MAX_PENDING = 256  # requests that have come whole and are not answered yet; more are turned away
+MAX_PENDING = 256  # requests that have come whole and have no response yet; more are turned away
 MAX_READING = 2_000  # requests whose bodies are on their way
 
-Answer = Callable[[bytes, bool], bytes]  # from a body, and whether reasons are asked for
+Respond = Callable[[bytes, bool], bytes]  # from a body, and whether reasons are asked for
 
 
 class Admission:
-    """ASGI middleware. `routes` has the answer for each path; `pending` says how many requests are under way."""
+    """ASGI middleware. `routes` holds the function that responds, by path.
+
+    `pending` counts the requests that the server has begun and not ended: ASGI does not show what waits in the event
+    loop's queue. Taken off are those whose body is on its way, and those that got their response in this turn of the
+    loop, since the server ends them in its next turn.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
-        routes: Mapping[str, Answer],
+        routes: Mapping[str, Respond],
         metrics: ServiceMetrics,
         pending: Callable[[], int],
         api_key: str = "",
     ) -> None:
         self._app, self._routes, self._metrics, self._pending = app, routes, metrics, pending
         self._key = api_key.encode()
-        self._ended = 0  # answered in this turn of the loop: still among the pending
-        self._reading = 0  # bodies that are on their way
+        self._ended = 0  # requests that got their response in this turn of the loop
+        self._reading = 0  # requests whose body is on its way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for a prediction; let everything else through to the app."""
+        """Respond to a request for a prediction; let everything else through to the app."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         path: str = scope["path"]
-        answer = self._routes.get(path) if scope["method"] == "POST" else None
+        respond = self._routes.get(path) if scope["method"] == "POST" else None
         try:
             headers = dict(scope["headers"])
             if self._key and path not in OPEN:
                 self._check_key(headers)
-            if answer is None:
+            if respond is None:
                 return await self._app(scope, receive, send)
             if self._pending() - self._ended - self._reading > MAX_PENDING or self._reading > MAX_READING:
                 raise Problem(503, "too many requests at once; try again in a second", {"Retry-After": "1"})
@@ -69,7 +74,7 @@ class Admission:
                 self._reading -= 1
             if body is None:
                 return None  # the caller has gone
-            payload = answer(body, _explain(scope["query_string"]))
+            payload = respond(body, _explain(scope["query_string"]))
             self._end()
         except InvalidTransaction as error:
             return await self._refuse(Problem(422, str(error)), send)
@@ -88,7 +93,7 @@ class Admission:
             )
 
     def _end(self) -> None:
-        """Count a request that is as good as answered, until the loop comes round and uvicorn sees it too."""
+        """Count a request that has its response, until the loop comes round and uvicorn ends its task."""
         if not self._ended:
             asyncio.get_running_loop().call_soon(self._forget)
         self._ended += 1
@@ -126,7 +131,7 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
                 message: Message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
-                body += message.get("body", b"")
+                body += bytes(message.get("body", b""))
                 if len(body) > limit:
                     raise Problem(413, f"a body of more than {limit} bytes; no more are read")
                 if not message.get("more_body"):
@@ -136,13 +141,13 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
 
 
 def _explain(query: bytes) -> bool:
-    """Whether the query asks for reasons."""
+    """True when the query asks for reasons."""
     if not query:
         return False
-    given = parse_qs(query.decode("latin-1")).get("explain", ["false"])[-1]
-    if given not in ("true", "false"):
-        raise Problem(422, f"explain={given!r} is neither true nor false")
-    return given == "true"
+    explain = parse_qs(query.decode("latin-1")).get("explain", ["false"])[-1]
+    if explain not in ("true", "false"):
+        raise Problem(422, f"explain={explain!r} is neither true nor false")
+    return explain == "true"
 
 
 async def _send(send: Send, status: int, kind: bytes, payload: bytes, headers: Mapping[str, str]) -> None:

@@ -1,16 +1,18 @@
-"""The HTTP service: ready features in, or raw payments in; a verdict out, timed and counted."""
+"""The HTTP service's routes: ready features or raw payments in; a verdict out, timed and counted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
+from capstone_utils import __version__
 from capstone_utils.features.spec import BRIEF_FEATURES
 from capstone_utils.serving.service.admission import KEY_HEADER, Admission, count_problem
 from capstone_utils.serving.service.endpoints import MAX_BATCH, Endpoints
@@ -20,11 +22,11 @@ from capstone_utils.serving.service.schemas import (
     TRANSACTION_SCHEMA,
     Health,
     ModelDescription,
-    PredictAnswer,
     PredictRequest,
+    PredictResponse,
     ProblemDetail,
     Readiness,
-    ScoreAnswer,
+    ScoreResponse,
     json_body,
 )
 from capstone_utils.serving.service.state.journal import Journal
@@ -34,12 +36,65 @@ BATCH_SCHEMA = {"type": "array", "items": TRANSACTION_SCHEMA, "minItems": 1, "ma
 WHY = {
     401: "The key is missing or wrong",
     408: "The body did not arrive in time",
-    409: "Scored before, and its answer is gone",
+    409: "Scored before, and its score is gone",
     413: "The body is too large",
     415: "The body is not JSON",
     422: "A field is missing or wrong",
-    503: "Too much at once, or the answer could not be written down; try again",
+    503: "Too much at once, or the score could not be written down; try again",
 }
+
+
+EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "boolean", "default": False, "title": "Explain"},
+}
+
+
+class Route(NamedTuple):
+    """A route of the predictions: what answers it, and what OpenAPI says of it."""
+
+    path: str
+    respond: Callable[[Endpoints, bytes, bool], bytes]
+    request: dict[str, Any]  # a JSON schema
+    response: Any  # a pydantic model
+    statuses: tuple[int, ...]  # beside those that every route has
+    explains: bool
+    description: str
+
+
+ROUTES = (
+    Route(
+        "/predict/",
+        Endpoints.predict,
+        PredictRequest.model_json_schema(),
+        PredictResponse,
+        (503,),
+        False,
+        "Fraud or not, from the brief's five features.",
+    ),
+    Route(
+        "/score",
+        Endpoints.score,
+        TRANSACTION_SCHEMA,
+        ScoreResponse,
+        (409, 503),
+        True,
+        "Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history.\n\n"
+        "Sent again (its user_id and transaction_id say so), it gets the same response, and nothing changes. With "
+        "`explain=true` the response says what spoke loudest for fraud, in plain words.",
+    ),
+    Route(
+        "/score/batch",
+        Endpoints.score_batch,
+        BATCH_SCHEMA,
+        list[ScoreResponse | None],
+        (503,),
+        True,
+        "The same for many payments in their order: all are taken in, or none where one is wrong.",
+    ),
+)
 
 
 def create_app(
@@ -51,82 +106,63 @@ def create_app(
 ) -> FastAPI:
     """The service's routes around `app.state.scorer`, which may be replaced while it runs.
 
-    Every prediction is made without a pause on the event loop's thread: one payment after the other. So the state sees
-    payments in one order, and needs no lock. `pending` says how many requests are under way.
+    Every prediction is made without a pause on the event loop's thread: one transaction after the other. So the state
+    sees them in one order, and needs no lock. `pending` counts the requests that the server has begun and not ended.
     """
     app = FastAPI(
         title="Streaming fraud detection",
         description="Ready features to `/predict/`, raw payments to `/score`. Errors are problem details (RFC 9457).",
-        version="1.0.0",
+        version=__version__,
         dependencies=[Security(APIKeyHeader(name=KEY_HEADER, auto_error=False))] if api_key else [],  # for /docs
     )
     app.state.scorer = scorer
     endpoints = Endpoints(app.state, metrics, journal)
-    _add_predictions(app, endpoints)
+    for route in ROUTES:
+        _describe(app, route)
     _add_health(app)
     _add_problems(app, metrics)
-    routes = {
-        "/predict/": lambda body, _: endpoints.predict(body),
-        "/score": endpoints.score,
-        "/score/batch": endpoints.score_batch,
-    }
+    routes = {route.path: partial(route.respond, endpoints) for route in ROUTES}
     app.add_middleware(Admission, routes=routes, metrics=metrics, pending=pending, api_key=api_key)
     return app
 
 
-def _add_predictions(app: FastAPI, endpoints: Endpoints) -> None:
-    """The routes as OpenAPI shows them; `Admission` answers them with the same endpoints before they are reached."""
+def _describe(app: FastAPI, route: Route) -> None:
+    """Show the route in OpenAPI; `Admission` answers its requests before they would come here."""
 
-    def route(path: str, answer: Any, schema: dict[str, Any], *statuses: int) -> Callable[..., Any]:
-        return app.post(
-            path,
-            response_model=answer,
-            responses=_problems(401, 408, 413, 415, 422, *statuses),
-            openapi_extra=json_body(schema),
-        )
+    async def stub() -> None:
+        raise NotImplementedError(f"Admission answers {route.path}")
 
-    def answered(payload: bytes) -> Response:
-        return Response(payload, media_type="application/json")
-
-    @route("/predict/", PredictAnswer, PredictRequest.model_json_schema(), 503)
-    async def predict(request: Request) -> Response:
-        """Fraud or not, from the brief's five features."""
-        return answered(endpoints.predict(await request.body()))
-
-    @route("/score", ScoreAnswer, TRANSACTION_SCHEMA, 409, 503)
-    async def score(request: Request, explain: bool = False) -> Response:
-        """Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history.
-
-        Sent again (its user_id and transaction_id say so), it gets the same answer, and nothing changes. With
-        `explain=true` the answer says what spoke loudest for fraud, in plain words.
-        """
-        return answered(endpoints.score(await request.body(), explain))
-
-    @route("/score/batch", list[ScoreAnswer | None], BATCH_SCHEMA, 503)
-    async def score_batch(request: Request, explain: bool = False) -> Response:
-        """The same for many payments in their order: all are taken in, or none where one is wrong."""
-        return answered(endpoints.score_batch(await request.body(), explain))
+    app.add_api_route(
+        route.path,
+        stub,
+        methods=["POST"],
+        name=route.respond.__name__,
+        description=route.description,
+        response_model=route.response,
+        responses=_problems(401, 408, 413, 415, 422, *route.statuses),
+        openapi_extra=json_body(route.request) | ({"parameters": [EXPLAIN]} if route.explains else {}),
+    )
 
 
 def _add_health(app: FastAPI) -> None:
     @app.get("/healthz")
     async def healthz() -> Health:
-        """The process answers."""
+        """The process is alive."""
         return Health(status="ok")
 
     @app.get("/readyz", responses=_problems(503))
     async def readyz() -> Readiness:
-        """Ready to decide: a prediction was just made, and not counted."""
+        """Ready: a prediction was just made, and not counted."""
         return _readiness(app.state.scorer)
 
     @app.get("/model", responses=_problems(401))
     async def model() -> ModelDescription:
-        """What decides: versions, thresholds, features, when and on what it was trained, and what it reached."""
+        """The models in use: version, thresholds, features, training, and what they reached."""
         models = app.state.scorer.models
         return ModelDescription(
             version=models.version,
-            features={role: list(getattr(models, role).features) for role in ("score", "predict")},
-            thresholds={role: getattr(models, role).threshold for role in ("score", "predict")},
+            features={role: list(model.features) for role, model in models.by_role.items()},
+            thresholds={role: model.threshold for role, model in models.by_role.items()},
             fallback=models.fallback is not None,
             training=dict(models.training),
             metrics=dict(models.metrics),
@@ -134,7 +170,7 @@ def _add_health(app: FastAPI) -> None:
 
 
 def _add_problems(app: FastAPI, metrics: ServiceMetrics) -> None:
-    """What FastAPI refuses is a problem detail too, and counted."""
+    """Make a problem detail of what FastAPI refuses, and count it."""
 
     def refuse(problem: Problem) -> Response:
         count_problem(metrics, problem)
@@ -159,7 +195,7 @@ def _add_problems(app: FastAPI, metrics: ServiceMetrics) -> None:
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of these refusals."""
+    """OpenAPI's description of problems with these statuses."""
     content = {MEDIA_TYPE.decode(): {"schema": {"$ref": "#/components/schemas/ProblemDetail"}}}
     return {status: {"model": ProblemDetail, "description": WHY[status], "content": content} for status in statuses}
 

@@ -1,4 +1,4 @@
-"""What each request for a prediction gets: bytes in, bytes out, nothing of HTTP."""
+"""The endpoints of the predictions: from a request's body to the response's, or a `Problem` with its HTTP status."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from pydantic import ValidationError
 from starlette.datastructures import State
 
 from capstone_utils.features.spec import BRIEF_FEATURES
+from capstone_utils.serving.model.classifier import Verdict
+from capstone_utils.serving.score import Score, verdict_values
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.problems import Problem, ScoredBefore, wrong_fields
 from capstone_utils.serving.service.schemas import PredictRequest
-from capstone_utils.serving.service.state.journal import Entry, Journal
-from capstone_utils.serving.service.state.scorer import Score, Scorer
+from capstone_utils.serving.service.state.journal import Journal
+from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.transaction import FIELDS, InvalidTransaction, Transaction
 
 MAX_BATCH = 1000
-MAX_EXPLAINED = 50  # payments of a batch: reasons cost more than all else
-MAX_AHEAD_SECONDS = 86_400.0  # later than that by our clock, a payment would make all that follow look late
+MAX_EXPLAINED = 50  # transactions of a batch: reasons cost more than all else
+MAX_AHEAD_SECONDS = 86_400.0  # later than that by our clock, a transaction would make all that follow look late
 KNOWN = {*FIELDS, "schema_version"}
 
 
 class Endpoints:
-    """Answers requests one after the other with `state.scorer`, which may be replaced meanwhile."""
+    """Responses to requests, one after the other, by `state.scorer`, which may be replaced meanwhile.
+
+    Each method takes a body, and whether reasons are asked for.
+    """
 
     def __init__(
         self,
@@ -35,64 +40,70 @@ class Endpoints:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state, self._metrics, self._journal, self._clock = state, metrics, journal, clock
-        self._unwritten: dict[tuple[int, int], Entry] = {}  # scored, and not in the journal: its disk was full
+        self._unwritten: dict[tuple[int, int], Score] = {}  # not in the journal: its disk was full
 
-    def predict(self, body: bytes) -> bytes:
-        """The brief's answer to the brief's five features.
+    def predict(self, body: bytes, explain: bool = False) -> bytes:
+        """The verdict on the brief's five features; there are no reasons for it.
 
         Raises:
             Problem: 422, for anything else.
         """
         began = time.perf_counter()
         try:
-            given = PredictRequest.model_validate_json(body)
+            request = PredictRequest.model_validate_json(body)
         except ValidationError as error:
             raise wrong_fields(error.errors()) from None
-        verdict = self._state.scorer.classifier.classify_brief([getattr(given, name) for name in BRIEF_FEATURES])
+        verdict = self._state.scorer.classifier.classify_brief([getattr(request, name) for name in BRIEF_FEATURES])
         seconds = time.perf_counter() - began
         self._metrics.answered(verdict, seconds)
-        return orjson.dumps(_brief(verdict.fraud, verdict.probability, seconds))
+        fields = _response(verdict, seconds)
+        del fields["decided_by"]  # the brief's response has three fields
+        return orjson.dumps(fields)
 
     def score(self, body: bytes, explain: bool = False) -> bytes:
-        """The score on one raw payment, which becomes part of the history.
+        """The score of one raw transaction, which becomes part of the history.
 
         Raises:
-            Problem: 422 for anything else; 409 when it was scored before and its answer is gone; 503 when it could not
-                be written down.
+            InvalidTransaction: for anything else.
+            Problem: 409 when it was scored before and that score is gone; 503 when it could not be written down.
         """
         began = time.perf_counter()
         transaction = self._transaction(_json(body))
-        (score,) = self._decide([transaction])
+        (score,) = self._score([transaction])
         if score is None:
             raise ScoredBefore(transaction.transaction_id)
         seconds = time.perf_counter() - began
         self._metrics.scored(score, seconds)
-        return orjson.dumps(self._answer(score, seconds, explain))
+        return orjson.dumps(self._score_response(score, seconds, explain))
 
     def score_batch(self, body: bytes, explain: bool = False) -> bytes:
-        """The scores on up to `MAX_BATCH` raw payments, in their order; where one is wrong, none is taken in.
+        """The scores of up to `MAX_BATCH` raw transactions, in their order; where one is wrong, none is taken in.
 
-        A payment whose answer is gone has null in its place.
+        A transaction that was scored before and whose score is gone has null in its place.
+
+        Raises:
+            InvalidTransaction: for a body that is no JSON.
+            Problem: 422 for anything else that is wrong; 503 when the scores could not be written down.
         """
         began = time.perf_counter()
-        given = _json(body)
-        if not isinstance(given, list) or not 1 <= len(given) <= MAX_BATCH:
-            what = f"an array of {len(given)}" if isinstance(given, list) else type(given).__name__
+        items = _json(body)
+        if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
+            what = f"an array of {len(items)}" if isinstance(items, list) else type(items).__name__
             raise Problem(422, f"body is {what}; it should be an array of 1 to {MAX_BATCH} payments")
-        if explain and len(given) > MAX_EXPLAINED:
-            raise Problem(422, f"explain=true with {len(given)} payments; at most {MAX_EXPLAINED} are explained")
+        if explain and len(items) > MAX_EXPLAINED:
+            raise Problem(422, f"explain=true with {len(items)} payments; at most {MAX_EXPLAINED} are explained")
         transactions = []
-        for place, fields in enumerate(given):
+        for place, fields in enumerate(items):
             try:
                 transactions.append(self._transaction(fields))
             except InvalidTransaction as error:
                 raise Problem(422, f"payment {place}: {error}") from None
-        scores = self._decide(transactions)
+        scores = self._score(transactions)
         seconds = (time.perf_counter() - began) / len(scores)
         for score in scores:
             if score is not None:
                 self._metrics.scored(score, seconds)
-        return orjson.dumps([each and self._answer(each, seconds, explain) for each in scores])
+        return orjson.dumps([score and self._score_response(score, seconds, explain) for score in scores])
 
     def _transaction(self, fields: Any) -> Transaction:
         transaction = Transaction.from_dict(fields)
@@ -102,14 +113,13 @@ class Endpoints:
             raise InvalidTransaction("timestamp", fields["timestamp"], "at most a day ahead of this service's clock")
         return transaction
 
-    def _decide(self, transactions: list[Transaction]) -> list[Score | None]:
+    def _score(self, transactions: list[Transaction]) -> list[Score | None]:
         self._write_down()  # before the state takes in more
-        scores = self._state.scorer.score_many(transactions)
+        scores: list[Score | None] = self._state.scorer.score_many(transactions)
         if self._journal is not None:
-            for transaction, score in zip(transactions, scores, strict=True):
+            for score in scores:
                 if score is not None and not score.duplicate:
-                    key = transaction.user_id, transaction.transaction_id
-                    self._unwritten[key] = Entry(transaction, score.verdict, score.version)
+                    self._unwritten[score.key] = score
             self._write_down()
         return scores
 
@@ -132,22 +142,26 @@ class Endpoints:
         finally:
             self._metrics.unwritten.set(len(self._unwritten))
 
-    def _answer(self, score: Score, seconds: float, explain: bool) -> dict[str, Any]:
+    def _score_response(self, score: Score, seconds: float, explain: bool) -> dict[str, Any]:
         scorer: Scorer = self._state.scorer
-        verdict = score.verdict
-        told = [reason.text for reason in scorer.classifier.explain(score.features, verdict)] if explain else None
+        reasons = scorer.classifier.explain(score.features, score.verdict) if explain else None
         return {
-            "transaction_id": score.transaction_id,
-            **_brief(verdict.fraud, verdict.probability, seconds),
-            "decided_by": "fallback" if verdict.by_fallback else "model",
-            "reasons": told,
+            "transaction_id": score.transaction.transaction_id,
+            **_response(score.verdict, seconds),
+            "reasons": None if reasons is None else [reason.text for reason in reasons],
             "features": dict(zip(scorer.online.spec.names, score.features, strict=True)),  # NaN becomes null
             "duplicate": score.duplicate,
         }
 
 
-def _brief(fraud: bool, probability: float, seconds: float) -> dict[str, Any]:
-    return {"prediction": "Fraud" if fraud else "Legit", "fraud_probability": probability, "latency": seconds}
+def _response(verdict: Verdict, seconds: float) -> dict[str, Any]:
+    prediction, probability, decided_by = verdict_values(verdict)
+    return {
+        "prediction": prediction,
+        "fraud_probability": probability,
+        "latency": seconds,
+        "decided_by": decided_by,
+    }
 
 
 def _json(body: bytes) -> Any:

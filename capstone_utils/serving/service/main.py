@@ -8,45 +8,46 @@ import sys
 import threading
 from types import FrameType
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.daily_tables import read_daily
-from capstone_utils.features.enriched import read_enriched, transactions_in
 from capstone_utils.serving.gc_pauses import freeze_heap
-from capstone_utils.serving.model.store import InvalidModel, load_models
-from capstone_utils.serving.service.server import ServiceError, start_service
-from capstone_utils.serving.service.state.journal import InvalidJournal, Journal, read_journal
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.service.server import start_service
+from capstone_utils.serving.service.state.journal import Journal
+from capstone_utils.serving.service.state.recovery import load_state
 from capstone_utils.serving.service.state.scorer import Scorer
-from capstone_utils.settings import InvalidSetting, Settings
+from capstone_utils.settings import Settings
 
 
-def load_scorer(settings: Settings) -> Scorer:
-    """The scorer that notebook 3 left: its model, the batch tables, and the customers' state rebuilt from the history
-    and from the journal of what was answered since.
+def load_scorer(settings: Settings, journal: Journal) -> Scorer:
+    """The scorer of notebook 3's model and batch tables, with the state that the journal's folder holds.
 
     Raises:
-        InvalidModel: when there is no model, or it must not be used.
-        InvalidJournal: when the journal is damaged.
+        CapstoneError: when there is no model, or it must not be used, or the state cannot be rebuilt.
+        OSError: when a file cannot be read.
     """
-    models = load_models(settings.model_dir)
+    models = ModelRegistry(settings.models_dir).load()
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
-    scorer = Scorer(models, daily)
-    if settings.enriched_csv.exists():
-        scorer.warm_up(transactions_in(read_enriched(settings.enriched_csv)))
-    for entry in read_journal(settings.journal):
-        scorer.remember(entry.transaction, entry.verdict, entry.version)
-    return scorer
+    return Scorer(models, daily, state=load_state(journal, settings.enriched_csv, daily))
 
 
 def main() -> int:
-    """Serve the trained model until SIGINT or SIGTERM; the exit status."""
+    """Serve the trained model until SIGINT or SIGTERM; the exit status: 1 when it could not start, and why is said."""
     try:
         settings = Settings.from_environment()
         _allow_connections()
-        journal = Journal(settings.journal)  # first: what it holds is read while no other service can write
-        scorer = load_scorer(settings)
-        service = start_service(settings, scorer, journal)
-    except (InvalidJournal, InvalidModel, InvalidSetting, OSError, ServiceError) as error:
+        # The journal first: the folder is read while no other service can write there.
+        with Journal(settings.journal, settings.journal_segment_mb * 1024 * 1024) as journal:
+            serve(settings, load_scorer(settings, journal), journal)
+    except (CapstoneError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def serve(settings: Settings, scorer: Scorer, journal: Journal) -> None:
+    """Answer requests until SIGINT or SIGTERM."""
+    service = start_service(settings, scorer, journal)
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -58,8 +59,6 @@ def main() -> int:
     freeze_heap()
     with service:
         stopping.wait()
-    journal.close()
-    return 0
 
 
 def _allow_connections() -> None:

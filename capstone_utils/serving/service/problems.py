@@ -1,4 +1,4 @@
-"""What a request that gets no prediction is told: a problem detail (RFC 9457), and how it is counted."""
+"""Problem details (RFC 9457): the responses to requests that get no prediction."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 MEDIA_TYPE = b"application/problem+json"
-MOST_TOLD = 5  # wrong fields of one request; how many more there are is said
+MAX_SENTENCES = 5  # for the wrong fields of one request; how many more there are is said
 
 
 class Problem(Exception):
-    """A request that is answered with a problem detail instead of a prediction."""
+    """A request that gets a problem detail instead of a prediction."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -27,17 +27,17 @@ class Problem(Exception):
 
 
 class ScoredBefore(Problem):
-    """A transaction_id whose payment was seen before, and whose answer is not kept."""
+    """A transaction that was seen before, and whose score is not kept."""
 
     def __init__(self, transaction_id: int) -> None:
         super().__init__(409, f"transaction_id={transaction_id} was seen before; a payment has its own id")
 
 
 def wrong_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """What pydantic found wrong, a sentence each: "amount='much' is wrong: Input should be a valid number"."""
-    sentences = [_sentence(error) for error in errors[:MOST_TOLD]]
-    if len(errors) > MOST_TOLD:
-        sentences.append(f"and {len(errors) - MOST_TOLD} more")
+    """A problem with a sentence for each error of pydantic, like "amount='much' is wrong: ..."."""
+    sentences = [_sentence(error) for error in errors[:MAX_SENTENCES]]
+    if len(errors) > MAX_SENTENCES:
+        sentences.append(f"and {len(errors) - MAX_SENTENCES} more")
     return Problem(422, "; ".join(sentences))
 
 

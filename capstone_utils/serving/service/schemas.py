@@ -1,4 +1,4 @@
-"""What goes over the wire between a caller and the service: bodies, answers and refusals, as OpenAPI shows them."""
+"""Schemas of the requests and responses, as OpenAPI shows them."""
 
 from __future__ import annotations
 
@@ -46,26 +46,26 @@ class PredictRequest(BaseModel):
         return self
 
 
-class PredictAnswer(BaseModel):
-    """The brief's answer."""
+class PredictResponse(BaseModel):
+    """The brief's response."""
 
     prediction: Prediction
     fraud_probability: float = Field(ge=0, le=1)
     latency: float = Field(ge=0, description="seconds in the service")
 
 
-class ScoreAnswer(PredictAnswer):
-    """The decision on a raw payment, with the features that were made for it on the fly."""
+class ScoreResponse(PredictResponse):
+    """The score of a raw payment, with the features that were made for it on the fly."""
 
     transaction_id: int
     decided_by: Literal["model", "fallback"] = Field(description="fallback: only the anomaly score calls it fraud")
     reasons: list[str] | None = Field(description="what spoke loudest for fraud, when asked for with explain=true")
     features: dict[str, float | None] = Field(description="null: not known, such as the time since a first payment")
-    duplicate: bool = Field(description="scored before: this is the earlier answer, and nothing has changed")
+    duplicate: bool = Field(description="scored before: this is the earlier score, and nothing has changed")
 
 
 class ProblemDetail(BaseModel):
-    """Why a request got no prediction (RFC 9457): the field, what it held and what would be right."""
+    """The reason why a request got no prediction (RFC 9457): the field, what it held and what would be right."""
 
     type: str
     title: str
@@ -74,13 +74,13 @@ class ProblemDetail(BaseModel):
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """A sign of life."""
 
     status: Literal["ok"]
 
 
 class Readiness(BaseModel):
-    """What the service would decide with."""
+    """The parts of the service's next prediction."""
 
     ready: bool
     model_version: str
@@ -90,7 +90,7 @@ class Readiness(BaseModel):
 
 
 class ModelDescription(BaseModel):
-    """The models that decide, by what their manifest says."""
+    """The models in use, by what their manifest says."""
 
     version: str = Field(description="the beginning of the manifest's SHA-256; empty for models from no directory")
     features: dict[str, list[str]]
@@ -132,5 +132,5 @@ TRANSACTION_SCHEMA: dict[str, Any] = {
 
 
 def json_body(schema: dict[str, Any]) -> dict[str, Any]:
-    """What OpenAPI says of a body of this JSON schema."""
+    """OpenAPI's description of a body of this JSON schema."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import ip_address
 from types import TracebackType
@@ -12,8 +13,10 @@ from types import TracebackType
 import uvicorn
 from prometheus_client import start_http_server
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.process import bind
 from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.reload import ModelReloader
 from capstone_utils.serving.service.app import create_app
 from capstone_utils.serving.service.metrics import ServiceMetrics
@@ -21,6 +24,7 @@ from capstone_utils.serving.service.slow_clients import HeadLimitProtocol
 from capstone_utils.serving.service.state.journal import Journal
 from capstone_utils.serving.service.state.parity_watch import ParityWatch
 from capstone_utils.serving.service.state.scorer import Scorer
+from capstone_utils.serving.service.state.snapshot_keeper import SnapshotKeeper
 from capstone_utils.settings import Settings
 
 START_SECONDS = 20.0
@@ -28,7 +32,7 @@ GRACE_SECONDS = 30  # for requests under way when the service is told to stop
 BACKLOG = 256  # connections that wait to be taken; more are kept waiting by the kernel
 
 
-class ServiceError(RuntimeError):
+class ServiceError(CapstoneError):
     """A service that cannot start; the message says what to do."""
 
 
@@ -44,22 +48,35 @@ class Service:
                 f"CAPSTONE_HOST={settings.host} lets other machines in: set CAPSTONE_API_KEY to a secret of your own, "
                 "which callers send in the header X-API-Key, or bind to 127.0.0.1"
             )
-        self.metrics = metrics = ServiceMetrics()
-        self.app = create_app(scorer, metrics, journal, self._pending, settings.api_key)
-        self._use(scorer.classifier)
-        api = _bind(settings.host, settings.api_port, "CAPSTONE_API_PORT")
-        try:
-            with _bind(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT") as probe:
-                metrics_port = probe.getsockname()[1]
-            self._metrics_server, self._metrics_thread = start_http_server(
-                metrics_port, addr=settings.host, registry=metrics.registry
-            )
-        except BaseException:
-            api.close()
-            raise
-        self._parity = ParityWatch(scorer, metrics)
-        self.settings = replace(settings, api_port=api.getsockname()[1], metrics_port=metrics_port)
-        config = uvicorn.Config(
+        self.metrics = ServiceMetrics()
+        self._scorer = scorer
+        self.app = create_app(scorer, self.metrics, journal, self._pending, settings.api_key)
+        with ExitStack() as parts:  # ended in reverse order, also when one of them cannot be started
+            api = parts.enter_context(_bind(settings.host, settings.api_port, "CAPSTONE_API_PORT"))
+            metrics_port = self._serve_metrics(settings, parts)
+            self.settings = replace(settings, api_port=api.getsockname()[1], metrics_port=metrics_port)
+            parts.callback(ParityWatch(scorer, self.metrics).stop)
+            if journal is not None:
+                parts.callback(SnapshotKeeper(journal, settings.enriched_csv, self.metrics.snapshots).stop)
+            self._use(scorer.classifier)
+            registry, version = ModelRegistry(settings.models_dir), scorer.classifier.version
+            parts.callback(ModelReloader(registry, version, self._use, self.metrics.reloaded).stop)
+            self._server = uvicorn.Server(self._config())
+            self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
+            self._thread.start()
+            self._parts = parts.pop_all()
+
+    def _serve_metrics(self, settings: Settings, parts: ExitStack) -> int:
+        """Serve the metrics, and say on which port."""
+        with _bind(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT") as probe:
+            port: int = probe.getsockname()[1]
+        server, thread = start_http_server(port, addr=settings.host, registry=self.metrics.registry)
+        for stop in (thread.join, server.server_close, server.shutdown):
+            parts.callback(stop)
+        return port
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
             self.app,
             log_level="warning",
             access_log=False,
@@ -68,43 +85,38 @@ class Service:
             backlog=BACKLOG,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        self._server = uvicorn.Server(config)
-        self._reloading = ModelReloader(settings.model_dir, scorer.classifier.version, self._use, metrics.reloads)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
-        self._thread.start()
 
     def _use(self, classifier: Classifier) -> None:
-        """Decide with it from now on; one assignment: a request sees the old one or this one."""
-        self.app.state.scorer.classifier = classifier
-        self.metrics.decides(classifier.version)
+        """Use the classifier from now on; one assignment: a request sees the one before or this one."""
+        self._scorer.classifier = classifier
+        self.metrics.decides(classifier)
 
     def _pending(self) -> int:
-        """Requests that have come and are not answered yet."""
+        """The number of uvicorn's tasks: requests that it has begun and not ended, whatever they wait for.
+
+        uvicorn shows them to nobody; `tests/serving/service/test_uvicorn.py` names what is taken from within it.
+        """
         return len(self._server.server_state.tasks)
 
     @property
     def url(self) -> str:
-        """Where it answers, as in http://127.0.0.1:8000."""
+        """The address for requests, as in http://127.0.0.1:8000."""
         return f"http://{self.settings.host}:{self.settings.api_port}"
 
     @property
     def metrics_address(self) -> str:
-        """Where Prometheus scrapes it: host:port."""
+        """The address for Prometheus: host:port."""
         return f"{self.settings.host}:{self.settings.metrics_port}"
 
     def running(self) -> bool:
-        """Whether it takes requests."""
+        """True while it takes requests."""
         return self._server.started and self._thread.is_alive()
 
     def stop(self) -> None:
-        """Answer what is under way, then stop; does nothing when it has stopped already."""
+        """Respond to what is under way, then stop; does nothing when it has stopped already."""
         self._server.should_exit = True
         self._thread.join()
-        self._reloading.stop()
-        self._parity.stop()
-        self._metrics_server.shutdown()
-        self._metrics_server.server_close()
-        self._metrics_thread.join()
+        self._parts.close()
         if self in _running:
             _running.remove(self)
 

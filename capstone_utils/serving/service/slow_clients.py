@@ -1,4 +1,4 @@
-"""How long and how much of a request's head the service waits for: no caller may hold a connection with half of one."""
+"""Limits of a request's head in bytes and seconds: no caller may hold a connection with half of one."""
 
 from __future__ import annotations
 

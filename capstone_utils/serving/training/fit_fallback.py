@@ -1,4 +1,4 @@
-"""Fitting the anomaly fallback of a model."""
+"""Fit the anomaly fallback of a model."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from capstone_utils.serving.model.fallback import Fallback
 from capstone_utils.serving.training.splits import Split
 
 WEIGHT = 0.3  # log-odds of fraud for a unit of anomaly
-
-
-ALERT_SHARE = 2e-4  # of the payments: what the fallback may add to the alerts in ordinary weeks
+ALERT_SHARE = 2e-4  # of all transactions: those that the fallback may add to the alerts in ordinary weeks
 
 
 def fit_fallback(
     split: Split, model: ThresholdedModel, weight: float = WEIGHT, alert_share: float = ALERT_SHARE
 ) -> Fallback:
-    """A fallback for a model that was trained on the training weeks only.
+    """A fallback for a model of the training weeks only.
 
-    The anomaly is learnt from the training weeks' payments that nobody reported. The bound is chosen on the payments
-    after them, whose labels are known too: there, the fallback would have added `alert_share` of them to the alerts.
+    The anomaly is learnt from the transactions of the training weeks that nobody reported. The bound is chosen on the
+    transactions after them, whose labels are known too: there, the fallback adds `alert_share` of them to the alerts.
     """
     names = list(model.features)
     honest = split.train["is_fraud"].to_numpy() == 0

@@ -1,4 +1,4 @@
-"""A small search for hyperparameters: seeded, judged on the validation weeks, and done within a minute."""
+"""A small seeded search for hyperparameters on the validation weeks, done within a minute."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPACE: dict[str, list[Any]] = {
 
 
 def search(split: Split, features: Sequence[str], trials: int = TRIALS, seed: int = 0) -> pd.DataFrame:
-    """One row a trial: its parameters, rounds and average precision on the validation weeks; best first.
+    """One row per trial, best first: parameters, rounds, validation average precision.
 
     The first trial is PARAMETERS, the others are drawn at random from SPACE. `number` is the order of the trials.
     Source: J. Bergstra, Y. Bengio: Random Search for Hyper-Parameter Optimization, JMLR 13 (2012).
@@ -34,7 +34,7 @@ def search(split: Split, features: Sequence[str], trials: int = TRIALS, seed: in
     rows = []
     for parameters in tqdm([{name: PARAMETERS[name] for name in SPACE}, *drawn], desc="trials", disable=None):
         booster = train_xgboost(split, features, parameters=parameters)
-        found = average_precision_score(split.validation["is_fraud"], predict(booster, split.validation))
-        rows.append({**parameters, "rounds": booster.num_boosted_rounds(), "average_precision": float(found)})
+        precision = average_precision_score(split.validation["is_fraud"], predict(booster, split.validation))
+        rows.append({**parameters, "rounds": booster.num_boosted_rounds(), "average_precision": float(precision)})
     table = pd.DataFrame(rows).rename_axis("number")
     return table.sort_values("average_precision", ascending=False, kind="stable")

@@ -1,4 +1,7 @@
-"""Time splits: train on the past, test on a future that begins after the labels' delay. Nothing is shuffled."""
+"""Time splits: train on the past, test on a later future.
+
+The test begins after the labels' delay. Nothing is shuffled.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
+from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
+from capstone_utils.transaction import DAY_SECONDS
 
-DAY_SECONDS = 86_400
+WARM_UP_DAYS, TRAIN_DAYS, VALIDATION_DAYS, TEST_DAYS = 7, 21, 7, 7
 
 
-class InvalidSplit(ValueError):
+class InvalidSplit(CapstoneError):
     """A frame that cannot be split honestly; says why."""
 
 
@@ -36,11 +42,11 @@ class Split:
 
     @property
     def after_training(self) -> pd.DataFrame:
-        """What is known and was not trained on: the gap and the validation weeks."""
+        """The known rows after training: the gap and the validation weeks."""
         return self.known.iloc[len(self.train) :]
 
     def periods(self) -> pd.DataFrame:
-        """First and last day, transactions and reported fraud of each part, one row a part."""
+        """One row per part: first and last day, transactions and reported fraud."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return pd.DataFrame(
             {
@@ -55,28 +61,35 @@ class Split:
         ).T
 
 
+def first_days(
+    warm_up_days: int = WARM_UP_DAYS, train_days: int = TRAIN_DAYS, validation_days: int = VALIDATION_DAYS
+) -> Array:
+    """The days of the stream, from 0, on which training, validation and test begin. Shape (3,)."""
+    return np.cumsum([warm_up_days, train_days + LABEL_DELAY_DAYS, validation_days + LABEL_DELAY_DAYS])
+
+
 def split_by_time(
     frame: pd.DataFrame,
-    warm_up_days: int = 7,
-    train_days: int = 21,
-    validation_days: int = 7,
-    test_days: int = 7,
+    warm_up_days: int = WARM_UP_DAYS,
+    train_days: int = TRAIN_DAYS,
+    validation_days: int = VALIDATION_DAYS,
+    test_days: int = TEST_DAYS,
 ) -> Split:
-    """The frame's training, validation and test weeks, with the label delay as a gap between each two.
+    """The frame's training, validation and test weeks, a label delay apart.
 
     The first `warm_up_days` are left out: there, every device and merchant is new. `frame` has `timestamp` (epoch
     seconds, ascending), `is_fraud` (NaN: not known) and `label_known_at` (epoch seconds).
 
     Raises:
-        InvalidSplit: when rows are not in time order, the frame is too short, or a part holds a label that had not
-            arrived when that part would have been used.
+        InvalidSplit: when rows are not in time order or the frame is too short; also when a label of a part had not
+            arrived in time for the use of that part.
     """
     times = frame["timestamp"].to_numpy()
     if len(times) == 0 or not np.all(np.diff(times) >= 0):
         raise InvalidSplit("rows are not in time order: a shuffled split lets a model learn from the future")
     gap = LABEL_DELAY_DAYS
     midnight = times[0] // DAY_SECONDS
-    starts = np.cumsum([warm_up_days, train_days + gap, validation_days + gap]) + midnight
+    starts = first_days(warm_up_days, train_days, validation_days) + midnight
     ends = starts + np.array([train_days, validation_days, test_days])
     if times[-1] // DAY_SECONDS < ends[-1] + gap:
         have, need = int(times[-1] // DAY_SECONDS + 1 - midnight), int(ends[-1] + gap + 1 - midnight)
@@ -90,11 +103,11 @@ def split_by_time(
     return Split(train, validation, test, known)
 
 
-def weekly_folds(frame: pd.DataFrame, warm_up_days: int = 7, **days: int) -> Iterator[Split]:
-    """Splits like that of `split_by_time`, each a week later than the one before, as long as labels have arrived.
+def weekly_folds(frame: pd.DataFrame, warm_up_days: int = WARM_UP_DAYS, **days: int) -> Iterator[Split]:
+    """Weekly splits like that of `split_by_time`, as long as labels have arrived.
 
-    What a model would have shown had it been trained anew each week: prequential evaluation. `days` are the lengths
-    of the parts. Source: A. P. Dawid: The Prequential Approach, Journal of the Royal Statistical Society A 147 (1984).
+    They serve prequential evaluation, in which a model is trained again each week. `days` are the lengths of the parts.
+    Source: A. P. Dawid: The Prequential Approach, Journal of the Royal Statistical Society A 147 (1984).
 
     Raises:
         InvalidSplit: when the frame is too short for a single fold, or cannot be split honestly.

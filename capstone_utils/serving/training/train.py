@@ -1,15 +1,15 @@
-"""Training the detectives: XGBoost on the enriched transactions, stopped and given its threshold by later weeks."""
+"""Train XGBoost on enriched transactions; later weeks choose rounds and threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import xgboost as xgb
 
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.training.fit_fallback import fit_fallback
@@ -22,13 +22,13 @@ PARAMETERS: dict[str, Any] = {
     "eval_metric": "aucpr",
     "max_depth": 5,
     "eta": 0.1,  # how much each tree may correct
-    "min_child_weight": 5,  # a leaf of fewer doubtful payments would learn one thief by heart
-    "subsample": 0.8,  # each tree sees four payments in five,
+    "min_child_weight": 5,  # a leaf of fewer doubtful transactions would learn one thief by heart
+    "subsample": 0.8,  # each tree sees four transactions in five,
     "colsample_bytree": 0.6,  # and three features in five: no tree can lean on one of them alone
     "tree_method": "hist",
 }
 ROUNDS = 400
-PATIENCE = 40  # stop when the validation weeks' average precision has not risen for so many rounds
+EARLY_STOPPING_ROUNDS = 40  # stop when the validation weeks' average precision has not risen for so many rounds
 
 
 def train_xgboost(
@@ -38,7 +38,9 @@ def train_xgboost(
     threads: int = 0,
     parameters: Mapping[str, Any] | None = None,
 ) -> xgb.Booster:
-    """A booster fitted on the training weeks and stopped early on the validation weeks, cut to its best round.
+    """A booster of the training weeks, stopped early on the validation weeks.
+
+    It is cut to its best round.
 
     `parameters` take the place of those of the same name in PARAMETERS.
     """
@@ -51,37 +53,43 @@ def train_xgboost(
         train,
         num_boost_round=ROUNDS,
         evals=[(validation, "validation")],
-        early_stopping_rounds=PATIENCE,
+        early_stopping_rounds=EARLY_STOPPING_ROUNDS,
         verbose_eval=False,
     )
     return booster[: booster.best_iteration + 1]
 
 
-def predict(booster: xgb.Booster, frame: pd.DataFrame) -> np.ndarray:
+def predict(booster: xgb.Booster, frame: pd.DataFrame) -> Floats:
     """Fraud probabilities, float32, shape (rows,); a feature that the frame lacks counts as missing."""
     return booster.inplace_predict(frame.reindex(columns=booster.feature_names).to_numpy(float))
 
 
-def booster_scores(
-    booster: xgb.Booster, split: Split, seen: Sequence[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of a trained booster for validation and test; with `seen`, all other features count as missing."""
+def booster_scores(booster: xgb.Booster, split: Split, seen: Sequence[str] | None = None) -> tuple[Floats, Floats]:
+    """Scores of a trained booster for validation and test.
+
+    With `seen`, all other features count as missing.
+    """
     validation, test = (part if seen is None else part[list(seen)] for part in (split.validation, split.test))
     return predict(booster, validation), predict(booster, test)
 
 
 class Trained(NamedTuple):
-    """A detective who has learnt from all that is known, and how it was before: from the training weeks only."""
+    """A model trained on all known weeks, and one before it.
+
+    The one before it learnt from the training weeks only.
+    """
 
     model: ThresholdedModel
     before: ThresholdedModel
 
 
 def train_model(split: Split, features: Sequence[str], seed: int = 0) -> Trained:
-    """XGBoost on these features: its rounds and threshold chosen on the validation weeks, then trained once more.
+    """XGBoost on these features, trained twice.
 
-    The second training adds the gap and the validation weeks, whose labels have arrived when the test weeks begin; it
-    has as many more rounds as it has more payments.
+    The validation weeks choose its rounds and its threshold.
+
+    The second training adds the gap and the validation weeks. Their labels have arrived when the test weeks begin. Its
+    rounds grow by the same factor as its transactions.
     """
     booster = train_xgboost(split, features, seed)
     threshold = steady_threshold(split.validation["is_fraud"], predict(booster, split.validation))
@@ -92,6 +100,6 @@ def train_model(split: Split, features: Sequence[str], seed: int = 0) -> Trained
 
 
 def train_models(split: Split, spec: FeatureSpec = SPEC, seed: int = 0) -> Models:
-    """Everything that a service needs; the test weeks are not looked at."""
+    """All models that a service needs; the test weeks are not used."""
     score, brief = (train_model(split, names, seed) for names in (spec.names, BRIEF_FEATURES))
     return Models(score.model, brief.model, fit_fallback(split, score.before))

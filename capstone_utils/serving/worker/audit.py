@@ -1,7 +1,8 @@
-"""Hold what a topic's payments were given against what they should have been given, computed offline from the topic."""
+"""Compare a topic's scores with those of an offline replay of the topic."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import pandas as pd
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
-from capstone_utils.ingestion.streaming.partition_log import read_partition
+from capstone_utils.ingestion.streaming.partition_log import read_partition, read_topic
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.score import ScoreMessage
@@ -24,13 +25,13 @@ Key = tuple[int, int]  # user_id, transaction_id
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found. A payment that is not a duplicate should have one score: features and probability bit for bit.
+    """An audit's findings. Each transaction that is no duplicate should have one score, equal to the last bit.
 
-    `lost`, `twice`, `unequal` and `foreign` (a score of no payment) hold payments as (user_id, transaction_id);
+    `lost`, `twice`, `unequal` and `foreign` (a score of no transaction) hold keys (user_id, transaction_id);
     `unreadable` counts the records that should lie in the dead-letter topic, `dead_letters` those that do.
     """
 
-    payments: int = 0
+    transactions: int = 0
     duplicates: int = 0
     unreadable: int = 0
     dead_letters: int = 0
@@ -41,38 +42,38 @@ class Audit:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was lost, nothing came twice, and all is equal."""
+        """True when nothing was lost, nothing came twice, and all is equal."""
         return not (self.lost or self.twice or self.unequal or self.foreign) and self.unreadable == self.dead_letters
 
     def __str__(self) -> str:
         return (
-            f"{self.payments:,} payments, {self.duplicates:,} duplicates, {self.unreadable:,} unreadable: "
+            f"{self.transactions:,} payments, {self.duplicates:,} duplicates, {self.unreadable:,} unreadable: "
             f"{len(self.lost):,} lost, {len(self.twice):,} twice, {len(self.unequal):,} unequal, "
             f"{len(self.foreign):,} foreign, {self.dead_letters:,} dead letters"
         )
 
 
 def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapping[str, DailyTable]) -> Audit:
-    """The topics `transactions`, `scores` and dead letters, compared; `classifiers` by model version.
+    """Compare the topics `transactions`, `scores` and dead letters; `classifiers` by model version.
 
-    Each partition's payments are replayed offline as far as its log still reaches back.
+    Each partition's transactions are replayed offline as far as its log still reaches back.
     """
     scores = _scores(settings)
     expected: dict[Key, tuple[float, ...]] = {}
     duplicates = unreadable = 0
     for state in describe_topic(settings.bootstrap_servers, settings.transactions_topic):
-        payments, wrong = _payments(settings, state.partition)
+        transactions, wrong = _transactions(settings, state.partition)
         unreadable += wrong
-        if payments:
-            features = offline_features(pd.DataFrame(payments), SPEC, daily)
+        if transactions:
+            features = offline_features(pd.DataFrame(transactions), SPEC, daily)
             fresh = ~features["duplicate"].to_numpy()
             duplicates += int((~fresh).sum())
             rows = features.loc[fresh, list(SPEC.names)].to_numpy(float).tolist()
-            kept = [payment for payment, keep in zip(payments, fresh, strict=True) if keep]
-            expected |= {_key(payment): tuple(row) for payment, row in zip(kept, rows, strict=True)}
+            scored = itertools.compress(transactions, fresh)
+            expected |= {_key(transaction): tuple(row) for transaction, row in zip(scored, rows, strict=True)}
     count = Counter(_key(score) for score in scores)
     return Audit(
-        payments=len(expected),
+        transactions=len(expected),
         duplicates=duplicates,
         unreadable=unreadable,
         dead_letters=_dead_letters(settings),
@@ -87,44 +88,43 @@ def _key(of: Transaction | ScoreMessage) -> Key:
     return of.user_id, of.transaction_id
 
 
-def _payments(settings: Settings, partition: int) -> tuple[list[Transaction], int]:
-    payments, unreadable = [], 0
+def _transactions(settings: Settings, partition: int) -> tuple[list[Transaction], int]:
+    """The partition's transactions, and the number of its records that are none."""
+    transactions, unreadable = [], 0
     for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, partition):
         try:
-            payments.append(Transaction.from_record(record.key, record.value))
+            transactions.append(Transaction.from_record(record.key, record.value))
         except InvalidTransaction:
             unreadable += 1
-    return payments, unreadable
+    return transactions, unreadable
 
 
 def _scores(settings: Settings) -> list[ScoreMessage]:
-    topic = settings.scores_topic
-    partitions = [state.partition for state in describe_topic(settings.bootstrap_servers, topic)]
-    records = (record for each in partitions for record in read_partition(settings.bootstrap_servers, topic, each))
+    records = read_topic(settings.bootstrap_servers, settings.scores_topic)
     return [ScoreMessage.from_json(record.value) for record in records]
 
 
 def _dead_letters(settings: Settings) -> int:
-    """How many different records of the topic lie there."""
-    found = set()
+    """The number of the topic's records that lie in the dead-letter topic, each counted once."""
+    sources = set()
     for record in read_partition(settings.bootstrap_servers, settings.dead_letter_topic, 0):
         headers = dict(record.headers)
         if headers.get("source_topic") == settings.transactions_topic.encode():
-            found.add((headers["source_partition"], headers["source_offset"]))
-    return len(found)
+            sources.add((headers["source_partition"], headers["source_offset"]))
+    return len(sources)
 
 
 def _unequal(
     scores: list[ScoreMessage], expected: Mapping[Key, tuple[float, ...]], classifiers: Mapping[str, Classifier]
 ) -> list[Key]:
-    """The payments whose features or verdict are not those of the replay, to the last bit."""
+    """The keys of the scores whose features or verdict are not those of the replay, to the last bit."""
     unequal = []
     for version, classifier in classifiers.items():
-        ours = [score for score in scores if score.model_version == version and _key(score) in expected]
-        rows = [expected[_key(score)] for score in ours]
-        for score, row, verdict in zip(ours, rows, classifier.classify(rows), strict=True):
-            made = tuple(math.nan if value is None else value for value in score.features)
-            same = repr(made) == repr(row) and repr(verdict.probability) == repr(score.fraud_probability)
+        own = [score for score in scores if score.model_version == version and _key(score) in expected]
+        rows = [expected[_key(score)] for score in own]
+        for score, row, verdict in zip(own, rows, classifier.classify(rows), strict=True):
+            features = tuple(math.nan if value is None else value for value in score.features)
+            same = repr(features) == repr(row) and repr(verdict.probability) == repr(score.fraud_probability)
             if not same or verdict.fraud != (score.prediction == "Fraud"):
                 unequal.append(_key(score))
     return unequal + [_key(score) for score in scores if score.model_version not in classifiers]

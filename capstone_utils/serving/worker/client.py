@@ -5,10 +5,17 @@ All of a batch's outputs and the offsets up to which it read become visible in o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-TAKEN = "this worker leaves: another one has its name, or it was silent for too long"
+from capstone_utils.errors import CapstoneError
+
+SESSION_SECONDS = 10  # of silence, after which the group takes a member for dead
+TAKEN = (
+    "this worker leaves: another one has its name (CAPSTONE_WORKER_NAME), "
+    f"or it was silent for more than the session's {SESSION_SECONDS} s"
+)
+CLOSE_SECONDS = 10.0
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -40,9 +47,9 @@ class Output(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where reading of a partition goes on, and where its log begins: what lay between was deleted before it was read.
+    """The offset at which reading of a partition goes on, and the offset at which its log begins.
 
-    `gone` counts those records: above 0 when retention has overtaken the group.
+    `gone` counts the records that were deleted before they were read: above 0 when retention has overtaken the group.
     """
 
     offset: int
@@ -50,23 +57,29 @@ class Position(NamedTuple):
     gone: int = 0
 
 
+class Polled(NamedTuple):
+    """A batch; or, with no records, the positions of all partitions that are this member's from now on.
+
+    `moved` is set whenever reading goes on elsewhere than after the last record.
+    """
+
+    records: Sequence[Record]
+    moved: Mapping[int, Position] | None = None
+
+
 class Lost(RuntimeError):
     """The transaction was not committed, or it is not known to be: read on from the last commit, whatever that is."""
 
 
-class Fenced(RuntimeError):
+class Fenced(CapstoneError, RuntimeError):
     """Another worker has this worker's name, or it was thought dead for too long: it must leave."""
 
 
 class Client(Protocol):
-    """One member of the group with one transactional producer, for one thread.
+    """One member of the group with one transactional producer, for one thread."""
 
-    `moved` is called, within `poll` or `rewind`, whenever reading goes on elsewhere than after the last record: with
-    the positions of all partitions that are this member's from now on.
-    """
-
-    def poll(self, seconds: float, most: int) -> Sequence[Record]:
-        """At most so many records, from each partition in order; none when none came in time."""
+    def poll(self, seconds: float, most: int) -> Polled:
+        """At most so many records, from each partition in order; none when none came in time. Raises Lost, Fenced."""
 
     def produce(self, outputs: Sequence[Output]) -> None:
         """Hand the outputs to the open transaction; begin one where none is. Raises Lost, Fenced."""
@@ -74,21 +87,18 @@ class Client(Protocol):
     def commit(self, ends: Mapping[int, int]) -> None:
         """Commit the transaction with, by partition, the offset that comes next. Raises Lost, Fenced."""
 
-    def rewind(self) -> None:
-        """Go back to the last commit."""
+    def rewind(self) -> Mapping[int, Position]:
+        """Go back to the last commit: the positions of all partitions of this member. Raises Lost, Fenced."""
 
     def lag(self) -> Mapping[int, int]:
-        """By partition of this member, how many records wait behind what was polled."""
+        """By partition of this member, how many records wait behind what was polled; without those not known now."""
 
     def close(self) -> None:
-        """Leave; an open transaction is aborted."""
-
-
-Moved = Callable[[Mapping[int, Position]], None]
+        """Leave; an open transaction is aborted, within `CLOSE_SECONDS` or by the broker when its time is over."""
 
 
 def locate(topic: str, partition: int, committed: int | None, begin: int, end: int) -> Position:
-    """Where to go on: after the last commit, or where the log begins when there is none or the log begins later.
+    """The position after the last commit, or at the log's beginning when there is none or the log begins later.
 
     Raises:
         Fenced: when the commit lies beyond the log's end: it is another log than the one that was read.

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES
-from capstone_utils.serving.worker.client import TAKEN, Fenced, Headers, Lost, Moved, Output, Position, locate
+from capstone_utils.serving.worker.client import (
+    CLOSE_SECONDS,
+    SESSION_SECONDS,
+    TAKEN,
+    Fenced,
+    Headers,
+    Lost,
+    Output,
+    Polled,
+    Position,
+    locate,
+)
 
 LOG = logging.getLogger(__name__)
-SECONDS = 30.0  # for what the broker must answer
+SECONDS = 30.0  # for what the broker must answer, called again included
 CALL_SECONDS = 5.0  # then it is called again: a signal is heard in between
+DELIVERY_SECONDS = 1.0  # then it is looked again whether the producer has room
 FENCED = {
     KafkaError._FENCED,
     KafkaError.PRODUCER_FENCED,
@@ -25,7 +39,7 @@ CONSUMER: dict[str, Any] = {
     "enable.auto.commit": False,
     "auto.offset.reset": "error",  # where to go on is ours to say
     "isolation.level": "read_committed",
-    "session.timeout.ms": 10_000,
+    "session.timeout.ms": 1000 * SESSION_SECONDS,
     "heartbeat.interval.ms": 3_000,
     "topic.metadata.refresh.interval.ms": 10_000,  # partitions that are added are seen after so long
     "queued.max.messages.kbytes": 16_384,  # what may wait in this process
@@ -55,72 +69,55 @@ class ConfluentRecord(NamedTuple):
 class ConfluentClient:
     """A `Client`."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
-        self._topic, self._moved = topic, moved
+    def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str) -> None:
+        self._topic = topic
         self._open = False  # whether a transaction is
         self._broken = False  # whether the producer is
-        self._shared_out = False  # whether the partitions were, since the first record of a batch was read
+        self._shared_out = False  # whether the partitions were, since the last rewind
         common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
         self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
         self.producer = self._open_producer()
         self.consumer = Consumer({**common, "group.id": group, "group.instance.id": f"{group}-{name}", **CONSUMER})
-        self._error: Exception | None = None  # of a callback, which cannot raise itself
         self._member = self.consumer.consumer_group_metadata()  # who we were when the batch in hand was polled
         self.consumer.subscribe([topic], on_assign=self._assigned)
 
-    def poll(self, seconds: float, most: int) -> Sequence[ConfluentRecord]:
-        first = self.consumer.poll(seconds)
-        self._raise_error()
-        self._member = self.consumer.consumer_group_metadata()
-        if first is None:
-            return []
+    def poll(self, seconds: float, most: int) -> Polled:
         records = []
-        self._shared_out = False
-        for message in [first, *self.consumer.consume(most - 1, 0)]:  # what is here already, without waiting for more
-            error = message.error()
-            if error is None:
+        try:
+            first = self.consumer.poll(seconds)
+            self._member = self.consumer.consumer_group_metadata()
+            rest = self.consumer.consume(most - 1, 0) if first else []  # what is here already, without waiting for more
+        except KafkaException as error:
+            raise _reason(error.args[0]) from error
+        for message in [first, *rest] if first else []:
+            reason = message.error()
+            if reason is None:
                 records.append(_record(message))
-            elif error.code() in ELSEWHERE:
-                self.rewind()
-                return []
-            elif error.code() in (KafkaError._FATAL, *FENCED):
-                raise Fenced(f"{TAKEN} ({error.str()})")
+            elif reason.code() in ELSEWHERE:
+                return Polled([], self.rewind())
+            elif reason.code() in (KafkaError._FATAL, *FENCED):
+                raise Fenced(f"{TAKEN} ({reason.str()})")
             else:
-                LOG.warning("%s", error.str())
-        self._raise_error()
-        if self._shared_out:  # after the first one was read: it may be another member's now
-            self.rewind()
-            return []
-        return records
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+                LOG.warning("%s", reason.str())
+        if self._shared_out:  # perhaps after the first one was read, which may be another member's now
+            return Polled([], self.rewind())
+        return Polled(records)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._shared_out = True
-        try:
-            positions = self._positions(partitions)
-            offsets = [TopicPartition(self._topic, part, position.offset) for part, position in positions.items()]
-            consumer.assign(offsets)
-            self._moved(positions)
-        except KafkaException as error:
-            self._error = Lost(str(error))
-        except Exception as error:
-            self._error = error
+        self._shared_out = True  # librdkafka assigns them, and `rewind` says where reading goes on
 
-    def rewind(self) -> None:
+    def rewind(self) -> Mapping[int, Position]:
+        self._shared_out = False
         try:
             if self._broken:
                 self.producer = self._open_producer()
                 self._broken = False
             positions = self._positions(self.consumer.assignment())
-            for partition, position in positions.items():
-                self.consumer.seek(TopicPartition(self._topic, partition, position.offset))
+            if positions:  # not `seek`, which works only once a partition is being read
+                self.consumer.assign([TopicPartition(self._topic, each, at.offset) for each, at in positions.items()])
         except KafkaException as error:
-            raise Lost(str(error)) from error
-        self._moved(positions)
+            raise _reason(error.args[0]) from error
+        return positions
 
     def _positions(self, partitions: list[TopicPartition]) -> dict[int, Position]:
         committed = self.consumer.committed(partitions, timeout=SECONDS) if partitions else []
@@ -140,7 +137,6 @@ class ConfluentClient:
             try:
                 produce(topic, value, key, partition, headers=headers)  # type: ignore[arg-type]
             except BufferError:
-                self.producer.poll(SECONDS)  # until some of it was delivered
                 self._transact(produce, topic, value, key, partition, headers=headers)
 
     def commit(self, ends: Mapping[int, int]) -> None:
@@ -150,52 +146,74 @@ class ConfluentClient:
         self._open = False
 
     def _transact(self, call: Callable[..., None], *arguments: Any, **named: Any) -> None:
-        """Call until it succeeds or cannot: then the transaction is aborted."""
+        """Call until it succeeds, cannot, or did not for `SECONDS`: then the transaction is aborted."""
+        deadline = time.monotonic() + SECONDS
         while True:
             try:
                 return call(*arguments, **named)
+            except BufferError as error:
+                if time.monotonic() > deadline:
+                    raise self._lost(KafkaError(KafkaError._QUEUE_FULL)) from error
+                self.producer.poll(DELIVERY_SECONDS)  # until some of it was delivered
             except KafkaException as error:
-                if not error.args[0].retriable():
+                if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise self._lost(error.args[0]) from error
                 LOG.info("trying again: %s", error)
 
     def _lost(self, error: KafkaError) -> RuntimeError:
-        """What to raise, after the transaction was aborted."""
-        self._open = False
+        """The exception to raise, after the transaction was aborted."""
         if error.code() in FENCED:
-            return Fenced(f"{TAKEN} ({error.str()})")
+            self._open = False
+            return _reason(error)
+        worse = self._abort(SECONDS)
+        return _reason(worse if worse and worse.code() in FENCED else error)
+
+    def _abort(self, seconds: float) -> KafkaError | None:
+        """Abort the open transaction; the error, where the producer could not in time."""
+        self._open = False
         try:
-            if error.fatal():
-                raise KafkaException(error)
-            self.producer.abort_transaction()
-        except KafkaException as worse:
-            LOG.warning("the producer will be opened anew, since it could not abort: %s", worse)
+            self.producer.abort_transaction(seconds)
+        except KafkaException as error:
+            LOG.warning("the producer could not abort, and is of no more use: %s", error)
             self._broken = True
-            if worse.args[0].code() in FENCED:
-                return Fenced(f"{TAKEN} ({worse})")
-        return Lost(error.str())
+            reason: KafkaError = error.args[0]
+            return reason
+        return None
 
     def _open_producer(self) -> Producer:
         producer = Producer(self._producing)
-        producer.init_transactions()  # aborts what an earlier worker of this name left open, and fences it
+        try:
+            producer.init_transactions(SECONDS)  # aborts what an earlier worker of this name left open, and fences it
+        except KafkaException as error:
+            raise _reason(error.args[0]) from error
         return producer
 
     def lag(self) -> Mapping[int, int]:
         waiting = {}
-        for each in self.consumer.position(self.consumer.assignment()):
-            marks = self.consumer.get_watermark_offsets(each, cached=True)
-            if marks and each.offset >= 0 and marks[1] >= 0:
-                waiting[each.partition] = marks[1] - each.offset
+        with contextlib.suppress(KafkaException):  # not known now
+            for each in self.consumer.position(self.consumer.assignment()):
+                marks = self.consumer.get_watermark_offsets(each, cached=True)
+                if marks and each.offset >= 0 and marks[1] >= 0:
+                    waiting[each.partition] = marks[1] - each.offset
         return waiting
 
     def close(self) -> None:
-        self.consumer.close()
+        if self._open:
+            self._abort(CLOSE_SECONDS)
+        # Not `consumer.close()`, which waits for ever on `_assigned` when partitions were shared out meanwhile
+        # (librdkafka's issue 4884). A member with a name of its own does not tell the group that it leaves anyway.
+        del self.consumer
 
 
 def _record(message: Message) -> ConfluentRecord:
     _, timestamp = message.timestamp()
     place = message.partition(), message.offset()
     return ConfluentRecord(*place, timestamp, message.key(), message.value(), message.headers() or ())  # type: ignore[arg-type]
+
+
+def _reason(error: KafkaError) -> RuntimeError:
+    """The exception for an error of the broker's."""
+    return Fenced(f"{TAKEN} ({error.str()})") if error.code() in FENCED else Lost(error.str())
 
 
 def _note(error: KafkaError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -11,15 +12,24 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES
-from capstone_utils.serving.worker.client import TAKEN, Fenced, Lost, Moved, Output, Position, Record, locate
+from capstone_utils.serving.worker.client import (
+    CLOSE_SECONDS,
+    SESSION_SECONDS,
+    TAKEN,
+    Fenced,
+    Lost,
+    Output,
+    Polled,
+    Position,
+    locate,
+)
 
 LOG = logging.getLogger(__name__)
-CLOSE_SECONDS = 10.0
 CONSUMER = {
     "enable_auto_commit": False,
     "auto_offset_reset": "none",  # where to go on is ours to say
     "isolation_level": "read_committed",
-    "session_timeout_ms": 10_000,
+    "session_timeout_ms": 1000 * SESSION_SECONDS,
     "heartbeat_interval_ms": 3_000,
     "metadata_max_age_ms": 10_000,  # partitions that are added are seen after so long
 }
@@ -37,8 +47,8 @@ PRODUCER = {
 class KafkaPythonClient:
     """A `Client`."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str, moved: Moved) -> None:
-        self._topic, self._moved = topic, moved
+    def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str) -> None:
+        self._topic = topic
         self._open = False  # whether a transaction is
         self._broken = False  # whether the producer is
         self._where, self._name = bootstrap_servers, f"{group}-{name}"
@@ -50,7 +60,7 @@ class KafkaPythonClient:
         self._listener = _Listener()
         self.consumer.subscribe([topic], listener=self._listener)
 
-    def poll(self, seconds: float, most: int) -> Sequence[Record]:
+    def poll(self, seconds: float, most: int) -> Polled:
         try:
             polled = self.consumer.poll(seconds * 1000, max_records=most)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
@@ -61,21 +71,19 @@ class KafkaPythonClient:
         # A commit under what we are then would pass when we had been forgotten and the group were empty.
         self._member = self.consumer.group_metadata()
         if self._listener.called or (polled and self._member.generation_id < 0):
-            self.rewind()
-            return []
-        return [record for records in polled.values() for record in records]
+            return Polled([], self.rewind())
+        return Polled([record for records in polled.values() for record in records])
 
-    def rewind(self) -> None:
+    def rewind(self) -> Mapping[int, Position]:
         self._listener.called = False
         try:
             if self._broken:
                 self.producer.close(timeout=0)
                 self.producer = self._open_producer()
                 self._broken = False
-            positions = self._positions(list(self.consumer.assignment()))
+            return self._positions(list(self.consumer.assignment()))
         except KafkaError as error:
             raise _reason(error) from error
-        self._moved(positions)
 
     def _positions(self, partitions: list[TopicPartition]) -> dict[int, Position]:
         begins, ends = self.consumer.beginning_offsets(partitions), self.consumer.end_offsets(partitions)
@@ -108,22 +116,30 @@ class KafkaPythonClient:
             raise self._lost(error) from error
 
     def _lost(self, error: KafkaError) -> RuntimeError:
-        """What to raise, after the transaction was aborted."""
-        self._open = False
+        """The exception to raise, after the transaction was aborted."""
         if was_fenced(error):
+            self._open = False
             return _reason(error)
+        worse = self._abort()
+        return _reason(worse if worse and was_fenced(worse) else error)
+
+    def _abort(self) -> KafkaError | None:
+        """Abort the open transaction; the error, where the producer could not."""
+        self._open = False
         try:
             self.producer.abort_transaction()
-        except KafkaError as worse:
-            LOG.warning("the producer will be opened anew, since it could not abort: %r", worse)
+        except KafkaError as error:
+            LOG.warning("the producer could not abort, and is of no more use: %r", error)
             self._broken = True
-            if was_fenced(worse):
-                return _reason(worse)
-        return _reason(error)
+            return error
+        return None
 
     def _open_producer(self) -> Producer:
         producer = Producer(self._where, transactional_id=self._name, value_serializer=RecordValue(), **PRODUCER)
-        producer.init_transactions()  # aborts what an earlier worker of this name left open, and fences it
+        try:
+            producer.init_transactions()  # aborts what an earlier worker of this name left open, and fences it
+        except KafkaError as error:
+            raise _reason(error) from error
         return producer
 
     def lag(self) -> Mapping[int, int]:
@@ -136,13 +152,18 @@ class KafkaPythonClient:
         return waiting
 
     def close(self) -> None:
-        with contextlib.suppress(KafkaError):
+        if self._open:  # a call of kafka-python's that may wait for ever: in a thread that may be left behind
+            aborting = threading.Thread(target=self._abort, daemon=True)
+            aborting.start()
+            aborting.join(CLOSE_SECONDS)
+        with contextlib.suppress(KafkaError):  # the group finds out by itself
             self.consumer.close(timeout_ms=CLOSE_SECONDS * 1000)
-        self.producer.close(timeout=0)
+        with contextlib.suppress(KafkaError):  # what was not committed is lost on purpose
+            self.producer.close(timeout=0)
 
 
 def _reason(error: KafkaError) -> RuntimeError:
-    """What to raise for an error of the broker's."""
+    """The exception for an error of the broker's."""
     return Fenced(f"{TAKEN} ({error!r})") if was_fenced(error) else Lost(f"{error!r}")
 
 

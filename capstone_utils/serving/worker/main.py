@@ -10,15 +10,16 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
-from capstone_utils.features.daily_tables import read_daily
+from capstone_utils.features.daily_tables import InvalidDailyTables, read_daily
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, describe_topic, topic_id
+from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_id
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.reload import ModelReloader
-from capstone_utils.serving.model.store import InvalidModel, load_models
-from capstone_utils.serving.worker.client import Client, Fenced, Moved
+from capstone_utils.serving.model.store import InvalidModel
+from capstone_utils.serving.worker.client import Client, Fenced, Lost
 from capstone_utils.serving.worker.kafka_python_client import KafkaPythonClient
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
@@ -32,7 +33,6 @@ def main() -> int:
     """Score the stream until told to stop; the exit status: 0 in order, 1 when it could not start or was fenced."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.ERROR)
-    settings = Settings.from_environment()
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -43,8 +43,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        run_worker(settings, stopping)
-    except (Fenced, InvalidModel, InvalidSetting, NoBroker, TopicError) as error:
+        run_worker(Settings.from_environment(), stopping)
+    except (Fenced, InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -54,10 +54,11 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
     """Work as the member `settings.worker_name` of the group `settings.worker_group` until told to stop.
 
     Raises:
-        InvalidModel, NoBroker, TopicError, InvalidSetting: when it cannot start, and why.
+        InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError: when it cannot start, and why.
         Fenced: when another worker has taken its place.
     """
-    classifier, metrics = Classifier(load_models(settings.model_dir)), WorkerMetrics()
+    registry, metrics = ModelRegistry(settings.models_dir), WorkerMetrics()
+    classifier = Classifier(registry.load())
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
     score_partitions = _ensure_topics(settings)
     log_id = topic_id(settings.bootstrap_servers, settings.transactions_topic)
@@ -74,12 +75,12 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
 
     def use(classifier: Classifier) -> None:
         worker.classifier = classifier  # one assignment: a batch is scored by the old one or by this one
-        metrics.decides(classifier.version)
+        metrics.decides(classifier)
 
     use(classifier)
-    reloading = ModelReloader(settings.model_dir, classifier.version, use, metrics.reloads)
+    reloading = ModelReloader(registry, classifier.version, use, metrics.reloaded)
     try:
-        client = open_client(settings, states.follow)
+        client = open_client(settings)
         try:
             print(
                 f"worker {settings.worker_name} of group {settings.worker_group} scores {settings.transactions_topic} "
@@ -98,7 +99,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         thread.join()
 
 
-def open_client(settings: Settings, moved: Moved) -> Client:
+def open_client(settings: Settings) -> Client:
     """The client that `settings.kafka_client` names.
 
     Raises:
@@ -106,7 +107,7 @@ def open_client(settings: Settings, moved: Moved) -> Client:
     """
     where = settings.bootstrap_servers, settings.transactions_topic, settings.worker_group, settings.worker_name
     if settings.kafka_client == "kafka-python":
-        return KafkaPythonClient(*where, moved)
+        return KafkaPythonClient(*where)
     if settings.kafka_client != "confluent":
         raise InvalidSetting(f"CAPSTONE_KAFKA_CLIENT={settings.kafka_client} is neither kafka-python nor confluent")
     try:
@@ -116,24 +117,15 @@ def open_client(settings: Settings, moved: Moved) -> Client:
             "CAPSTONE_KAFKA_CLIENT=confluent needs the package confluent-kafka: "
             ".venv/bin/python -m pip install -r requirements-fast.txt -c constraints.txt"
         ) from None
-    return ConfluentClient(*where, moved)
+    return ConfluentClient(*where)
 
 
 def _ensure_topics(settings: Settings) -> int:
     """Make the topics that are missing; how many partitions `scores` has."""
     where = settings.bootstrap_servers
-    partitions = _ensure_topic(where, settings.transactions_topic, settings.partitions)
+    partitions = ensure_topic(where, settings.transactions_topic, settings.partitions)
     ensure_dead_letter_topic(where, settings.dead_letter_topic)
-    return _ensure_topic(where, settings.scores_topic, partitions)
-
-
-def _ensure_topic(where: str, topic: str, partitions: int) -> int:
-    """Make the topic with so many partitions where it is missing; how many it has."""
-    try:
-        return len(describe_topic(where, topic))
-    except TopicError:
-        create_topics(where, {topic: partitions})
-        return partitions
+    return ensure_topic(where, settings.scores_topic, partitions)
 
 
 if __name__ == "__main__":

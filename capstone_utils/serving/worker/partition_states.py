@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.online.snapshot import InvalidSnapshot
-from capstone_utils.features.spec import SPEC, FeatureSpec
+from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.streaming.partition_log import SilentLog, read_partition
 from capstone_utils.serving.snapshot_file import read_snapshot, write_snapshot
 from capstone_utils.serving.worker.client import Lost, Position
@@ -39,14 +39,13 @@ class PartitionStates:
         folder: Path,
         metrics: WorkerMetrics,
         daily: Mapping[str, DailyTable],
-        spec: FeatureSpec = SPEC,
     ) -> None:
         self.online: dict[int, OnlineFeatures] = {}
         self._next: dict[int, int] = {}  # the offset up to before which a state has seen the log
         self._saved: dict[int, int] = {}  # the same of its latest snapshot
         self._begins: dict[int, int] = {}  # where the log began when unread records were found to be gone
         self._bootstrap_servers, self._topic, self._log_id = bootstrap_servers, topic, log_id
-        self._folder, self._metrics, self._daily, self._spec = folder, metrics, daily, spec
+        self._folder, self._metrics, self._daily = folder, metrics, daily
 
     def follow(self, positions: Mapping[int, Position]) -> None:
         """Have the states of exactly these partitions, each as of its position.
@@ -63,10 +62,9 @@ class PartitionStates:
             if position.gone and self._begins.get(partition) != position.begin:  # said once
                 self._begins[partition] = position.begin
                 LOG.error("partition %d: %d records were deleted before they were scored", partition, position.gone)
-                self._metrics.gone.inc(position.gone)
+                self._metrics.deleted.inc(position.gone)
             if partition not in self.online:
                 self._make(partition, position)
-        self._count()
 
     def advance(self, ends: Mapping[int, int]) -> None:
         """Note where the states will stand, by partition, when they have seen the batch in hand.
@@ -80,7 +78,6 @@ class PartitionStates:
         for partition, end in ends.items():
             if end - self._saved[partition] >= SNAPSHOT_EVERY:
                 self.save(partition)
-        self._count()
 
     def save_all(self) -> None:
         """Keep a snapshot of every partition that has moved since the last one."""
@@ -117,28 +114,25 @@ class PartitionStates:
             raise Lost(str(error)) from error
         self.online[partition], self._next[partition] = online, position.offset
         seconds = time.perf_counter() - began
-        self._metrics.rebuild.observe(seconds)
+        self._metrics.stage("rebuild", seconds)
         how = "partition %d: state of %d users from offset %d to %d in %.2f s"
         LOG.info(how, partition, len(online.users), start, position.offset, seconds)
 
     def _from_snapshot(self, partition: int, position: Position) -> tuple[OnlineFeatures, int]:
         """The state of a snapshot that is not past the position, and from which the log goes on; else an empty one."""
         try:
-            found = read_snapshot(self._path(partition), self._log_id, self._spec, self._daily)
+            snapshot = read_snapshot(self._path(partition), self._log_id, SPEC, self._daily)
         except (InvalidSnapshot, OSError) as error:
             LOG.warning("partition %d: %s", partition, error)
-            self._metrics.snapshots.labels("refused").inc()
-            found = None
-        if found is not None and position.begin <= found[1] <= position.offset:
+            self._metrics.snapshots.labels("invalid").inc()
+            snapshot = None
+        if snapshot is not None and position.begin <= snapshot.offset <= position.offset:
             self._metrics.snapshots.labels("used").inc()
-            return found
-        return OnlineFeatures(self._spec, self._daily), 0
+            return snapshot.online, snapshot.offset
+        return OnlineFeatures(SPEC, self._daily), 0
 
     def _drop(self, partition: int) -> None:
         del self.online[partition], self._next[partition], self._saved[partition]
-
-    def _count(self) -> None:
-        self._metrics.users.set(sum(len(online.users) for online in self.online.values()))
 
     def _path(self, partition: int) -> Path:
         return self._folder / f"{self._topic}-{partition}.snapshot"

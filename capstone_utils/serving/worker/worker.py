@@ -23,23 +23,23 @@ from capstone_utils.transaction import InvalidTransaction, Transaction
 
 LOG = logging.getLogger(__name__)
 BATCH_RECORDS = 5_000
-CHUNK_RECORDS = 1_000  # of a batch: ruled upon, without Python's lock, while the next one's features are made
+CHUNK_RECORDS = 1_000  # of a batch: classified, without Python's lock, while the next one's features are made
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 1.0  # after a batch was lost
+CLASSIFYING = "classifying"  # the name of the thread
 
 
 class _Chunk(NamedTuple):
-    """Some of a batch's payments with their features and, once they are made, the verdicts of one version."""
+    """Some of a batch's transactions with their features and, once they are made, the verdicts of one version."""
 
-    payments: Sequence[tuple[Record, Transaction]]
-    values: Sequence[tuple[float, ...]]
-    features: np.ndarray
+    transactions: Sequence[tuple[Record, Transaction]]
+    rows: Sequence[tuple[float, ...]]
     version: str
     verdicts: Future[list[Verdict]]
 
 
 class _Stages:
-    """What a batch spent in each stage."""
+    """A batch's seconds by stage."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
@@ -69,7 +69,6 @@ class Worker:
             settings.scores_topic,
             settings.dead_letter_topic,
         )
-        self._classifying = ThreadPoolExecutor(1)
         self._score_partitions, self._spec = score_partitions, SPEC.hash[:SPEC_DIGITS]
 
     def run(self, client: Client, stopping: Callable[[], bool]) -> None:
@@ -78,27 +77,30 @@ class Worker:
         Raises:
             Fenced: when another worker has taken this one's place.
         """
-        while not stopping():
-            try:
-                records = client.poll(POLL_SECONDS, BATCH_RECORDS)
-                if records:
-                    self._work(client, records)
-            except Lost as reason:
-                self._metrics.lost.inc()
-                LOG.warning("not committed, read again: %s", reason)
-                if not self._rewind(client, stopping):
-                    return  # the states may be ahead of the last commit: no snapshots of those
-            self._metrics.waiting(client.lag())
+        with ThreadPoolExecutor(1, CLASSIFYING) as self._classifying:
+            while not stopping():
+                try:
+                    records, moved = client.poll(POLL_SECONDS, BATCH_RECORDS)
+                    if moved is not None:
+                        self._states.follow(moved)
+                    if records:
+                        self._work(client, records)
+                except Lost as reason:
+                    self._metrics.lost.inc()
+                    LOG.warning("not committed, read again: %s", reason)
+                    if not self._rewind(client, stopping):
+                        return  # the states may be ahead of the last commit: no snapshots of those
+                self._metrics.waiting(client.lag())
         self._states.save_all()
 
     def _rewind(self, client: Client, stopping: Callable[[], bool]) -> bool:
         """Go back to the last commit, as soon as the broker says where that is; False when told to stop first."""
         while not stopping():
             try:
-                client.rewind()
+                self._states.follow(client.rewind())
                 return True
             except Lost as reason:
-                LOG.warning("still not there: %s", reason)
+                LOG.warning("broker still unreachable, trying again: %s", reason)
                 time.sleep(PAUSE_SECONDS)
         return False
 
@@ -114,22 +116,26 @@ class Worker:
         for first in range(0, len(readable), CHUNK_RECORDS):
             chunks.append(self._features(readable[first : first + CHUNK_RECORDS]))
             times.end("features")
-            if first:  # the one before was ruled upon meanwhile, and is sent while the next one is made
+            if first:  # the one before was classified meanwhile, and is sent while the next one is made
                 self._send(client, self._encode(chunks[-2]), times)
         self._send(client, [*outputs, *(self._encode(chunks[-1]) if chunks else ())], times)
         client.commit(ends)
         times.end("commit")
         for stage, seconds in times.seconds.items():
             metrics.stage(stage, seconds)
-        metrics.latency.observe(max(time.time() - oldest, 0.0))
-        metrics.batch.observe(len(records))
-        metrics.consumed.inc(len(records))
-        metrics.duplicates.inc(len(readable) - sum(len(chunk.payments) for chunk in chunks))
-        for chunk in chunks:
-            metrics.scores(chunk.features, chunk.verdicts.result())
-        for field, number in wrong.items():
-            metrics.dead.labels(field).inc(number)
+        self._count(chunks, len(readable), wrong)
         self._states.committed(ends)
+
+    def _count(self, chunks: Sequence[_Chunk], readable: int, wrong: Counter[str]) -> None:
+        """Count a batch that was just committed."""
+        now, metrics = time.time(), self._metrics
+        for chunk in chunks:
+            seconds = [max(now - record.timestamp / 1000, 0.0) for record, _ in chunk.transactions]
+            metrics.count_verdicts(chunk.verdicts.result(), seconds)
+            metrics.count_features(chunk.rows)
+        metrics.duplicates.inc(readable - sum(len(chunk.transactions) for chunk in chunks))
+        for field, number in wrong.items():
+            metrics.dead_letters.labels(field).inc(number)
 
     def _send(self, client: Client, outputs: list[Output], times: _Stages) -> None:
         times.end("score")
@@ -137,7 +143,7 @@ class Worker:
         times.end("produce")
 
     def _parse(self, records: Sequence[Record]) -> tuple[list[tuple[Record, Transaction]], list[Output], Counter[str]]:
-        """The payments; dead letters for all else; and how often each field was wrong."""
+        """The transactions; dead letters for all else; and how often each field was wrong."""
         readable, dead, wrong = [], [], Counter[str]()
         parse = Transaction.from_record
         for record in records:
@@ -150,33 +156,28 @@ class Worker:
         return readable, dead, wrong
 
     def _features(self, readable: Sequence[tuple[Record, Transaction]]) -> _Chunk:
-        """The features of the payments that are no duplicates; the verdicts are on their way."""
-        classifier, online = (
-            self.classifier,
-            self._states.online,
-        )  # one look: another classifier may take its place meanwhile
-        payments, values = [], []
-        for record, payment in readable:
-            made = online[record.partition].update(payment)
-            if made is not None:
-                payments.append((record, payment))
-                values.append(made)
-        features = np.array(values)
-        return _Chunk(
-            payments, values, features, classifier.version, self._classifying.submit(classifier.classify, features)
-        )
+        """The features of the transactions that are no duplicates; the verdicts are on their way."""
+        classifier, online = self.classifier, self._states.online  # one look: another one may take its place meanwhile
+        transactions, rows = [], []
+        for record, transaction in readable:
+            row = online[record.partition].update(transaction)
+            if row is not None:
+                transactions.append((record, transaction))
+                rows.append(row)
+        verdicts = self._classifying.submit(classifier.classify, np.array(rows))
+        return _Chunk(transactions, rows, classifier.version, verdicts)
 
     def _encode(self, chunk: _Chunk) -> list[Output]:
-        """The scores, each in the partition of the topic `scores` that goes with its payment's."""
+        """The scores, each in the partition of the topic `scores` that goes with its transaction's."""
         version, spec, topic, partitions = chunk.version, self._spec, self._scores, self._score_partitions
         return [
             Output(
                 topic,
                 record.partition % partitions,
                 record.key,
-                encode(payment, record.offset, values, verdict, version, spec),
+                encode(transaction, record.offset, row, verdict, version, spec),
             )
-            for (record, payment), values, verdict in zip(
-                chunk.payments, chunk.values, chunk.verdicts.result(), strict=True
+            for (record, transaction), row, verdict in zip(
+                chunk.transactions, chunk.rows, chunk.verdicts.result(), strict=True
             )
         ]

@@ -1,15 +1,16 @@
 """Running notebooks: outputs kept, a failing cell shown, servers gone with the kernel, foreign folders left alone."""
 
+import contextlib
 import io
+import re
 
 import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from capstone_utils.course.authoring.progress import ProgressLine
 from capstone_utils.course.authoring.refresh import MachinePath, with_outputs
-from capstone_utils.course.authoring.runner import CellFailed, execute, success_rows, write_page
+from capstone_utils.course.authoring.runner import CellFailed, execute, progress_line, success_rows, write_page
 from capstone_utils.course.results import Figure
 from capstone_utils.settings import ROOT
 
@@ -21,13 +22,21 @@ def notebook(tmp_path, *sources):
 
 
 def test_a_notebook_is_kept_with_its_outputs_and_as_a_page(tmp_path):
-    progress = ProgressLine("toy", 2, io.StringIO())
     path, output = notebook(tmp_path, "six = 6", "print(six * 7)"), tmp_path / "out" / "notebook.ipynb"
-    execute(path, output, progress, cwd=tmp_path)
+    execute(path, output, cwd=tmp_path)
     assert nbformat.read(output, 4).cells[1].outputs[0].text == "42\n"
     assert "42" in write_page(output).read_text()
-    assert progress.cell == 2
     assert not nbformat.read(path, 4).cells[1].outputs, "the source is never written over"
+
+
+@pytest.mark.parametrize("last", ["print('fine')", "1 / 0"])
+def test_a_log_has_one_line_a_notebook_with_the_last_cell_that_ran(tmp_path, last):
+    log = io.StringIO()
+    path = notebook(tmp_path, "six = 6", last)
+    with contextlib.suppress(CellFailed), progress_line("1/4 toy", 2, log) as progress:
+        execute(path, tmp_path / "out.ipynb", progress, cwd=tmp_path)
+    assert re.fullmatch(r"1/4 toy +cell  2 of 2  00:\d\d\n", log.getvalue().rpartition("\r")[2])
+    assert log.getvalue().count("\n") == 1
 
 
 def test_a_failing_cell_is_shown_with_its_source_and_the_notebook_so_far_is_kept(tmp_path):

@@ -56,6 +56,13 @@ def test_a_missing_topic_is_named(broker):
         ReadingGroup(broker.bootstrap_servers, "nowhere", members=2).__enter__()
 
 
+def test_a_group_that_is_not_complete_in_time_says_how_far_it_came(broker, topic, monkeypatch):
+    monkeypatch.setattr(group_module, "START_SECONDS", 0.0)
+    with pytest.raises(TimeoutError, match=r"the group had shared out only \{'member 1': \(\).* after 0 s"):
+        ReadingGroup(broker.bootstrap_servers, topic, members=2).__enter__()
+    assert threads() == []
+
+
 def test_an_interrupted_start_leaves_no_member_reading(broker, topic, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.online.user_store import IDLE_USER_BYTES
-from capstone_utils.features.spec import BRIEF, SECOND_US, SPEC, FeatureSpec, Window
+from capstone_utils.features.spec import BRIEF, SPEC, FeatureSpec, Window
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import SECOND_US, Transaction
 from tests.features.streams import DAILY, START_US
 
 FEW = replace(SPEC, max_events=100, max_values=10)

@@ -72,6 +72,7 @@ def test_a_second_session_in_one_process_is_refused(spark, tmp_path):
         pass
 
 
+@pytest.mark.server
 def test_spark_listens_to_this_machine_alone_and_ends_when_its_parent_is_killed(spark_java, tmp_path):
     """Run from another folder, so that the workers, too, must find the package."""
     command = [sys.executable, "-c", PARENT, str(ROOT), str(tmp_path), str(Settings.from_environment().cache_dir)]

@@ -22,12 +22,13 @@ from pyspark.errors import StreamingQueryException
 
 from capstone_utils.features.daily_tables import write_daily
 from capstone_utils.features.online.online import OnlineFeatures
-from capstone_utils.features.spark.enriched_topic import InvalidEnrichedMessage, read_enriched_topic, records_now
+from capstone_utils.features.spark.enriched_topic import InvalidEnrichedMessage, read_enriched_topic
 from capstone_utils.features.spark.session import LOCK
 from capstone_utils.features.spark.stream import Record, StreamJob, UpdateUser, start_stream
 from capstone_utils.features.spec import BRIEF, SPEC, FeatureSpec, InvalidSpec, Window
 from capstone_utils.ingestion.broker.maven import fetch_jars
 from capstone_utils.ingestion.streaming.clients import Producer
+from capstone_utils.ingestion.streaming.partition_log import read_topic
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, end_offsets
 from capstone_utils.settings import ROOT, Settings
@@ -104,8 +105,8 @@ def test_every_feature_of_every_message_equals_the_naive_oracle(done, right, dif
 
 
 def test_each_unreadable_message_becomes_one_dead_letter_and_is_left_as_it_was(done, topic):
-    letters = list(records_now(done.bootstrap_servers, done.dead_letter_topic))
-    sources = [(r.partition, r.offset, r.key, r.value) for r in records_now(done.bootstrap_servers, topic)]
+    letters = list(read_topic(done.bootstrap_servers, done.dead_letter_topic))
+    sources = [(r.partition, r.offset, r.key, r.value) for r in read_topic(done.bootstrap_servers, topic)]
     for key, value, headers, wrong in UNREADABLE:
         mine = [letter for letter in letters if (letter.key, letter.value) == (key, value)]
         assert len(mine) == 6
@@ -120,7 +121,7 @@ def test_each_unreadable_message_becomes_one_dead_letter_and_is_left_as_it_was(d
 
 def test_an_enriched_message_carries_the_transaction_its_source_and_the_spec(done, log, sent):
     place = dict(zip(sent, log, strict=True))
-    record = next(records_now(done.bootstrap_servers, done.enriched_topic))
+    record = next(read_topic(done.bootstrap_servers, done.enriched_topic))
     message = orjson.loads(record.value)
     transaction = place[message["source_partition"], message["source_offset"]]
     assert record.key == transaction.key
@@ -250,7 +251,7 @@ def test_a_micro_batch_done_twice_is_written_twice_and_counted_once(spark, broke
     for note in Path(job.checkpoint, "commits").glob("*0*"):  # and its checksum
         note.unlink()
     run(spark, job)
-    copies = Counter(record.value for record in records_now(job.bootstrap_servers, job.enriched_topic))
+    copies = Counter(record.value for record in read_topic(job.bootstrap_servers, job.enriched_topic))
     assert once == len(copies) == len(right)
     assert set(copies.values()) == {2}  # equal byte for byte
     found = read_enriched_topic(job.bootstrap_servers, job.enriched_topic)

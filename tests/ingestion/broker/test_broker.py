@@ -11,8 +11,9 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from capstone_utils import servers
 from capstone_utils.ingestion.broker import broker as broker_module
-from capstone_utils.ingestion.broker.broker import broker_dir, start_broker
+from capstone_utils.ingestion.broker.broker import Broker, start_broker
 from capstone_utils.ingestion.broker.data_directory import BrokerError
 from capstone_utils.ingestion.broker.maven import JarError
 from capstone_utils.ingestion.streaming.topics import create_topics, end_offsets
@@ -70,7 +71,7 @@ def test_a_taken_port_is_named_with_its_setting_and_nothing_is_started(fresh):
         port = taken.getsockname()[1]
         with pytest.raises(BrokerError, match=f"CAPSTONE_KAFKA_PORT={port}: .* set CAPSTONE_KAFKA_PORT to another"):
             start_broker(replace(fresh, kafka_port=port))
-    assert not (broker_dir(fresh) / "state.json").exists()
+    assert not (Broker.directory_in(fresh) / "state.json").exists()
 
 
 def test_nothing_is_run_from_a_cache_with_a_changed_jar(fresh, tmp_path, monkeypatch):
@@ -79,14 +80,14 @@ def test_nothing_is_run_from_a_cache_with_a_changed_jar(fresh, tmp_path, monkeyp
     changed = next((cache / "maven").rglob("jose4j-*.jar"))
     changed.unlink()  # a hard link: the machine's own jar must stay as it is
     changed.write_bytes(b"PK and something else")
-    monkeypatch.setattr(broker_module, "Child", None)
+    monkeypatch.setattr(servers, "Child", None)
     monkeypatch.setattr(broker_module, "format_once", None)
     with pytest.raises(JarError, match=f"{changed.name} has the SHA-256"):
         start_broker(replace(fresh, cache_dir=cache))
 
 
 def test_a_broker_that_dies_while_starting_says_what_it_logged(fresh):
-    directory = broker_dir(fresh)
+    directory = Broker.directory_in(fresh)
     (directory / "data").mkdir(parents=True)
     (directory / "data" / "cluster-id").write_text("claimed, not formatted")
     with pytest.raises(BrokerError, match=r"(?s)ended while starting; the end of .*broker\.log:.*meta\.properties"):
@@ -94,8 +95,8 @@ def test_a_broker_that_dies_while_starting_says_what_it_logged(fresh):
 
 
 def test_half_a_data_directory_is_made_again(fresh):
-    (broker_dir(fresh) / "data").mkdir(parents=True)
-    (broker_dir(fresh) / "data" / "meta.properties").write_text("cut off while form")
+    (Broker.directory_in(fresh) / "data").mkdir(parents=True)
+    (Broker.directory_in(fresh) / "data" / "meta.properties").write_text("cut off while form")
     with start_broker(fresh) as broker:
         assert broker.running()
 

@@ -14,8 +14,9 @@ from capstone_utils.ingestion.simulation.hard_negatives import (
 )
 from capstone_utils.ingestion.simulation.merchants import SMALL_PAYMENTS, make_merchants
 from capstone_utils.ingestion.simulation.purchases import purchases
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS, HARD_NEGATIVES
+from capstone_utils.ingestion.simulation.rows import HARD_NEGATIVES
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+from capstone_utils.transaction import DAY_SECONDS
 
 MONTHS = 63 / 30
 

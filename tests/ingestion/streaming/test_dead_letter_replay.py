@@ -11,7 +11,7 @@ from capstone_utils.commands import run_command
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 from capstone_utils.ingestion.streaming import dead_letter_replay, dead_letters
-from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, replay, waiting_letters
+from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, pending_dead_letters, replay
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.reader import consume
 from capstone_utils.ingestion.streaming.topics import TopicError
@@ -49,15 +49,15 @@ def sent_again(settings):
 
 def test_what_is_readable_now_is_sent_under_its_user_s_key_and_the_rest_waits_on(settings):
     payments = spoil(settings, 3)
-    waiting = list(waiting_letters(settings))
+    waiting = list(pending_dead_letters(settings))
     assert [letter.reason.split("=")[0].split(" ")[0] for letter in waiting].count("key") == 3
     assert f"from {settings.transactions_topic}/" in str(waiting[0])
     assert replay(settings) == (3, 1)
     assert sent_again(settings) == sorted(payments)
-    (left,) = waiting_letters(settings)
+    (left,) = pending_dead_letters(settings)
     assert left.value == b'{"no": "payment"}'
     assert replay(settings) == (0, 1)  # a second time sends nothing twice
-    assert len(list(waiting_letters(settings))) == 1
+    assert len(list(pending_dead_letters(settings))) == 1
 
 
 def test_nulls_are_listed_and_wait_on_as_they_are(settings):
@@ -65,7 +65,7 @@ def test_nulls_are_listed_and_wait_on_as_they_are(settings):
     producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
     producer.produce(settings.dead_letter_topic, None, None, 0, headers=[("reason", None), ("trace", b"7")])
     producer.flush()
-    (letter,) = waiting_letters(settings)
+    (letter,) = pending_dead_letters(settings)
     assert "None" in str(letter)
     assert replay(settings) == (0, 1)
     *_, left = read_partition(settings.bootstrap_servers, settings.dead_letter_topic, 0)
@@ -102,7 +102,7 @@ def test_the_command_lists_some_counts_all_and_replays(settings, monkeypatch, ca
 
 def test_without_a_dead_letter_topic_it_says_so(settings):
     with pytest.raises(TopicError, match="there is no topic"):
-        waiting_letters(settings)
+        pending_dead_letters(settings)
 
 
 def test_a_large_letter_is_shown_short(settings):
@@ -110,6 +110,6 @@ def test_a_large_letter_is_shown_short(settings):
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, max_request_size=2**24)
     producer.send(settings.dead_letter_topic, b"x" * 5_000_000, b"7", [], 0)
     producer.close()
-    (letter,) = waiting_letters(settings)
+    (letter,) = pending_dead_letters(settings)
     assert "5,000,000 bytes" in str(letter)
     assert len(str(letter)) < 300

@@ -67,9 +67,9 @@ def test_a_rate_is_kept_and_a_stall_is_caught_up_and_shows_as_latency(broker, to
             yield payment
 
     report = produce(broker.bootstrap_servers, topic, stalling(), rate_per_second=100)
-    assert 1.99 <= report.seconds < 2.9  # waiting for the schedule; 3 s if each message waited for the one before
+    assert report.seconds >= 1.99
     assert report.latency_ms["max"] > 900
-    assert report.latency_ms["p50"] < report.latency_ms["max"]
+    assert report.latency_ms["p50"] < 900, "three in four would be a second late if each waited for the one before"
 
 
 @pytest.mark.parametrize("rate", [0, -5, float("nan")])

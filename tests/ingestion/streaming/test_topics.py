@@ -5,6 +5,7 @@ import socket
 import pytest
 from kafka import KafkaProducer
 
+from capstone_utils.ingestion.streaming import topics
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.reader import consume
 from capstone_utils.ingestion.streaming.topics import (
@@ -12,6 +13,7 @@ from capstone_utils.ingestion.streaming.topics import (
     create_topics,
     describe_topic,
     end_offsets,
+    ensure_topic,
     recreate_topic,
 )
 from capstone_utils.transaction import Transaction
@@ -29,6 +31,13 @@ def test_a_topic_that_is_there_already_is_left_as_it_is(broker, topic):
     send(broker, topic, 3)
     create_topics(broker.bootstrap_servers, {topic: 4})
     assert sum(end_offsets(broker.bootstrap_servers, topic).values()) == 3
+
+
+def test_a_missing_topic_is_made_once_and_its_partitions_are_told(broker, topic):
+    name = f"{topic}-more"
+    assert ensure_topic(broker.bootstrap_servers, name, 2) == 2
+    assert ensure_topic(broker.bootstrap_servers, name, 8) == 2, "one that is there stays as it is"
+    assert len(describe_topic(broker.bootstrap_servers, name)) == 2
 
 
 def test_another_number_of_partitions_is_refused_by_both_numbers(broker, topic):
@@ -69,3 +78,18 @@ def test_without_a_broker_the_error_says_where_and_what_starts_one():
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(NoBroker, match=f"no Kafka broker answers at {address} .* or start_broker starts one"):
             describe_topic(address, "transactions")
+
+
+def test_a_topic_whose_leader_is_being_chosen_is_asked_again(broker, topic, monkeypatch):
+    describe, asked = topics._describe, []
+
+    def without_leaders_at_first(*arguments):
+        answer = describe(*arguments)
+        asked.append(answer)
+        if len(asked) < 3:
+            return {"partitions": [each | {"leader_id": -1} for each in answer["partitions"]]}
+        return answer
+
+    monkeypatch.setattr(topics, "_describe", without_leaders_at_first)
+    assert [state.leader for state in describe_topic(broker.bootstrap_servers, topic)] == [1] * 4
+    assert len(asked) == 3

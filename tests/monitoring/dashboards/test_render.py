@@ -106,7 +106,7 @@ def test_the_rate_interval_holds_four_scrapes_or_a_step_and_a_scrape():
 def test_the_briefs_panels_ask_the_briefs_questions():
     assert PANELS["Total predictions"]["targets"][0]["expr"] == "sum(prediction_requests_total)"
     assert PANELS["Fraudulent predictions"]["targets"][0]["expr"] == "sum(fraud_predictions_total)"
-    p95 = "histogram_quantile(0.95, sum(rate(prediction_latency_seconds_bucket[1m])) by (le))"
+    p95 = "histogram_quantile(0.95, sum(rate(prediction_latency_seconds_bucket[1m])) by (le, door))"  # each door's own
     assert PANELS["Latency, 95th percentile"]["targets"][0]["expr"] == p95
     assert RULES["LatencyHigh"].startswith(p95)
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from capstone_utils.monitoring.prometheus.binary import PrometheusNotFound, find_prometheus, prometheus_version
+from capstone_utils.monitoring.prometheus.binary import (
+    PROMETHEUS,
+    Program,
+    ProgramNotFound,
+    find_program,
+    program_version,
+)
 from capstone_utils.settings import Settings
 
 GOOD = "echo 'prometheus, version 2.42.0+ds (branch: debian/sid)'"
@@ -28,7 +34,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.path, self.asked = folder / "bin", folder / "asked.txt"
         self.path.mkdir()
-        self.settings = Settings(cache_dir=folder / "cache")
+        self.cache_dir = folder / "cache"
         for tool in ("mkdir", "cp", "chmod"):
             (self.path / tool).symlink_to(shutil.which(tool))
 
@@ -60,30 +66,30 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_the_one_on_path_is_taken(machine):
     on_path = machine.has("prometheus", GOOD)
     machine.has_apt(GOOD)
-    assert find_prometheus(machine.settings) == on_path
+    assert find_program(PROMETHEUS, machine.cache_dir) == on_path
     assert machine.asked_of_apt() == []
 
 
 def test_without_one_on_path_the_package_is_unpacked_into_the_cache_once(machine):
     machine.has_apt(GOOD)
-    first = find_prometheus(machine.settings)
-    assert first.is_relative_to(machine.settings.cache_dir)
-    assert find_prometheus(machine.settings) == first
+    first = find_program(PROMETHEUS, machine.cache_dir)
+    assert first.is_relative_to(machine.cache_dir)
+    assert find_program(PROMETHEUS, machine.cache_dir) == first
     assert machine.asked_of_apt() == ["download prometheus"]
-    assert [each.name for each in (machine.settings.cache_dir / "prometheus").glob(".unpack-*")] == []
+    assert [each.name for each in (machine.cache_dir / "prometheus").glob(".unpack-*")] == []
 
 
 def test_one_on_path_that_is_too_old_is_passed_over(machine):
     machine.has("prometheus", OLD)
     machine.has_apt(GOOD)
-    assert find_prometheus(machine.settings).is_relative_to(machine.settings.cache_dir)
+    assert find_program(PROMETHEUS, machine.cache_dir).is_relative_to(machine.cache_dir)
 
 
 def test_a_cached_one_that_does_not_run_here_is_fetched_again(machine):
     machine.has_apt(GOOD)
-    cached = find_prometheus(machine.settings)
+    cached = find_program(PROMETHEUS, machine.cache_dir)
     cached.write_text("#!/no/such/interpreter\n")
-    assert find_prometheus(machine.settings) == cached
+    assert find_program(PROMETHEUS, machine.cache_dir) == cached
     assert machine.asked_of_apt() == ["download prometheus"] * 2
 
 
@@ -91,13 +97,13 @@ def test_an_empty_package_index_is_brought_up_to_date_aside(machine):
     package = "case \"$*\" in *lists=*) ;; *) echo 'E: Unable to locate package prometheus' >&2; exit 100;; esac\n"
     machine.has_apt(GOOD)
     machine.has("apt-get", package + APT_GET.format(asked=machine.asked, package=GOOD))
-    find_prometheus(machine.settings)
+    find_program(PROMETHEUS, machine.cache_dir)
     assert machine.asked_of_apt() == ["update", "download prometheus"]
 
 
 def test_without_apt_the_error_names_what_is_missing_and_the_other_ways(machine):
-    with pytest.raises(PrometheusNotFound) as caught:
-        find_prometheus(machine.settings)
+    with pytest.raises(ProgramNotFound) as caught:
+        find_program(PROMETHEUS, machine.cache_dir)
     for words in ("no `prometheus` is on PATH", "apt-get and dpkg-deb", "brew install prometheus", "docker compose"):
         assert words in str(caught.value)
 
@@ -105,28 +111,39 @@ def test_without_apt_the_error_names_what_is_missing_and_the_other_ways(machine)
 def test_a_package_that_is_too_old_is_named_with_its_version(machine):
     on_path = machine.has("prometheus", OLD)
     machine.has_apt(OLD)
-    with pytest.raises(PrometheusNotFound, match=rf"{on_path} has version 2\.15\.2; that package has version 2\.15\.2"):
-        find_prometheus(machine.settings)
+    with pytest.raises(ProgramNotFound, match=rf"{on_path} has version 2\.15\.2; that package has version 2\.15\.2"):
+        find_program(PROMETHEUS, machine.cache_dir)
+
+
+def test_another_program_is_looked_for_under_each_of_its_names_and_fetched_from_its_own_package(machine):
+    program = Program(("am", "tool-am"), "tool-am", (0, 20), "apt install tool-am")
+    machine.has("am", "echo 'am, version 0.19.9'")
+    machine.has_apt(GOOD)
+    machine.has("apt-get", APT_GET.format(asked=machine.asked, package=GOOD).replace("prometheus_1", "tool-am_1"))
+    machine.has("dpkg-deb", DPKG_DEB.replace("prometheus", "tool-am"))
+    assert find_program(program, machine.cache_dir).is_relative_to(machine.cache_dir / "tool-am")
+    on_path = machine.has("tool-am", "echo 'am, version 0.20.0'")
+    assert find_program(program, machine.cache_dir) == on_path
 
 
 def test_an_apt_that_fails_is_quoted(machine):
     machine.has_apt(GOOD)
     machine.has("apt-get", "echo 'E: Failed to fetch: Temporary failure resolving' >&2; exit 100")
-    with pytest.raises(PrometheusNotFound, match="download prometheus` failed: E: Failed to fetch: Temporary failure"):
-        find_prometheus(machine.settings)
-    assert list((machine.settings.cache_dir / "prometheus").iterdir()) == []
+    with pytest.raises(ProgramNotFound, match="download prometheus` failed: E: Failed to fetch: Temporary failure"):
+        find_program(PROMETHEUS, machine.cache_dir)
+    assert list((machine.cache_dir / "prometheus").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_said_so(machine):
     machine.has_apt(GOOD)
-    machine.settings.cache_dir.write_text("a file where the folder should be")
-    with pytest.raises(PrometheusNotFound, match=r"could not be unpacked .* CAPSTONE_CACHE_DIR moves the cache"):
-        find_prometheus(machine.settings)
+    machine.cache_dir.write_text("a file where the folder should be")
+    with pytest.raises(ProgramNotFound, match=r"could not be unpacked .* CAPSTONE_CACHE_DIR moves the cache"):
+        find_program(PROMETHEUS, machine.cache_dir)
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo 'prometheus, version unknown'", "echo nonsense"])
 def test_a_program_that_tells_no_version_has_none(machine, script):
-    assert prometheus_version(machine.has("prometheus", script)) == ()
+    assert program_version(machine.has("prometheus", script)) == ()
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="a distribution without apt")
@@ -140,6 +157,6 @@ def test_the_real_package_is_in_the_machines_cache_and_runs(tmp_path, monkeypatc
             (path / name).symlink_to(tool)
     monkeypatch.setenv("PATH", str(path))
     settings = Settings.from_environment()
-    binary = find_prometheus(settings)
+    binary = find_program(PROMETHEUS, settings.cache_dir)
     assert binary.is_relative_to(settings.cache_dir)
-    assert prometheus_version(binary) >= (2, 31)
+    assert program_version(binary) >= (2, 31)

@@ -96,5 +96,7 @@ def test_something_else_at_the_port_is_said_so(toy):
 
 def test_waiting_returns_what_came_true_and_else_says_how_things_stood(watched, toy):
     assert watched.wait_for(lambda: "yes") == "yes"
-    with pytest.raises(TimeoutError, match=rf"not so after 0.2 s\. Targets: {toy.address} is up.*LatencyHigh inactive"):
+    with pytest.raises(
+        TimeoutError, match=rf"not met within 0.2 s\. Targets: {toy.address} is up.*LatencyHigh inactive"
+    ):
         watched.wait_for(lambda: False, deadline_seconds=0.2)

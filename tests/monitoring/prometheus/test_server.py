@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from capstone_utils.monitoring.prometheus.client import PrometheusError
-from capstone_utils.monitoring.prometheus.server import prometheus_dir, start_prometheus
+from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
 from capstone_utils.settings import ROOT, Settings
 
 JOB = "fastapi_metrics"
@@ -40,7 +41,7 @@ time.sleep(600)
 
 def servers(settings: Settings) -> list[psutil.Process]:
     """The Prometheus processes that record into the directory of `settings`."""
-    flag = f"--storage.tsdb.path={prometheus_dir(settings) / 'data'}"
+    flag = f"--storage.tsdb.path={Prometheus.directory_in(settings) / 'data'}"
     return [
         process
         for process in psutil.process_iter(["cmdline"])
@@ -95,6 +96,18 @@ def test_a_parent_that_is_killed_leaves_none_behind_and_the_next_start_keeps_the
         assert after.query_range("up", recorded - 1, recorded, 1).notna().any(axis=None)
 
 
+def test_of_two_starts_at_once_one_starts_and_both_have_it(own_settings):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: start_prometheus(own_settings, {}), range(2))
+    try:
+        assert sorted([first.started, second.started]) == [False, True]
+        assert first.port == second.port
+        assert len(servers(own_settings)) == 1
+    finally:
+        first.stop()
+    assert not second.running()
+
+
 def test_stopping_twice_is_stopping_once(own_settings):
     prometheus = start_prometheus(own_settings, {})
     prometheus.stop()
@@ -103,7 +116,7 @@ def test_stopping_twice_is_stopping_once(own_settings):
 
 
 def test_a_recorded_process_and_port_that_are_somebody_elses_now_do_not_count(own_settings, toy):
-    directory = prometheus_dir(own_settings)
+    directory = Prometheus.directory_in(own_settings)
     directory.mkdir()
     state = {"owner_pid": os.getpid(), "port": int(toy.address.rpartition(":")[2])}
     (directory / "state.json").write_text(json.dumps(state))
@@ -113,7 +126,7 @@ def test_a_recorded_process_and_port_that_are_somebody_elses_now_do_not_count(ow
 
 
 def test_a_prometheus_of_another_work_directory_does_not_count(own_settings, prometheus):
-    directory = prometheus_dir(own_settings)
+    directory = Prometheus.directory_in(own_settings)
     directory.mkdir()
     (directory / "state.json").write_text(json.dumps({"owner_pid": os.getpid(), "port": prometheus.port}))
     with start_prometheus(own_settings, {}) as other:
@@ -125,7 +138,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(own_settings):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(PrometheusError, match=rf"CAPSTONE_PROMETHEUS_PORT={port} cannot be listened on"):
+        with pytest.raises(PrometheusError, match=rf"CAPSTONE_PROMETHEUS_PORT={port}: .* cannot listen there"):
             start_prometheus(replace(own_settings, prometheus_port=port), {})
     assert servers(own_settings) == []
 

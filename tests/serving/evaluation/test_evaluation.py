@@ -6,7 +6,7 @@ import pytest
 
 from capstone_utils.serving.evaluation.evaluation import Costs, calibration_table, evaluate, evaluation_table
 from capstone_utils.serving.evaluation.intervals import bootstrap, f1_interval
-from capstone_utils.serving.evaluation.slices import customer_segments, recall_by_scenario, recall_by_segment
+from capstone_utils.serving.evaluation.slices import recall_by_scenario, recall_by_segment, user_segments
 from capstone_utils.serving.training.thresholds import best_threshold, steady_threshold
 
 TEST = pd.DataFrame(
@@ -99,7 +99,7 @@ def test_segments_are_thirds_of_the_customers_and_each_has_its_own_recall():
     history = pd.DataFrame(
         {"user_id": [1, 1, 1, 2, 2, 3], "amount": [5.0, 5.0, 5.0, 20.0, 20.0, 90.0]},
     )
-    segments = customer_segments(history)
+    segments = user_segments(history)
     assert segments["spending"].tolist() == ["low", "middle", "high"]
     assert segments["activity"].tolist() == ["high", "middle", "low"]
     test = pd.DataFrame({"user_id": [1, 1, 3, 3, 99], "is_fraud": [1.0, 0.0, 1.0, 1.0, 1.0]})

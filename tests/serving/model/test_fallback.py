@@ -7,7 +7,7 @@ from capstone_utils.features.spec import SPEC
 from capstone_utils.serving.evaluation.leave_scenario_out import leave_out, without_scenario
 from capstone_utils.serving.model.anomaly import AnomalyDetector, fit_anomaly_detector
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.fallback import InvalidFallback, load_fallback
+from capstone_utils.serving.model.fallback import InvalidFallback, parse_fallback
 from capstone_utils.serving.training.fit_fallback import ALERT_SHARE
 
 
@@ -94,7 +94,6 @@ def test_left_out_means_that_none_of_it_is_there_before_the_day(world):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight": 1, "bound": "high", "anomaly": {}}'])
-def test_a_file_that_holds_no_fallback_is_refused(tmp_path, text):
-    (tmp_path / "fallback.json").write_text(text)
+def test_a_text_that_holds_no_fallback_is_refused(text):
     with pytest.raises(InvalidFallback, match="holds no fallback"):
-        load_fallback(tmp_path / "fallback.json")
+        parse_fallback(text)

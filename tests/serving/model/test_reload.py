@@ -1,8 +1,8 @@
 """Another model decides without a failed request; a broken, foreign or tampered one is refused and said so."""
 
 import json
-import logging
 import re
+import shutil
 import threading
 from dataclasses import replace
 
@@ -11,19 +11,22 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from capstone_utils.serving.model import reload
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.reload import ModelWatch
-from capstone_utils.serving.model.store import MANIFEST, InvalidModel, load_models, save_models
+from capstone_utils.serving.model.store import MANIFEST, InvalidModel, read_manifest
 from capstone_utils.serving.service.server import start_service
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
-from tests.serving.conftest import BRIEF
+from tests.serving.examples import BRIEF
+
+DOOR = "http"
 
 
 @pytest.fixture
-def directory(models, tmp_path):
-    directory = Settings(work_dir=tmp_path).model_dir
-    save_models(models, directory)
-    return directory
+def registry(models, tmp_path):
+    registry = ModelRegistry(Settings(work_dir=tmp_path).models_dir)
+    registry.publish(models)
+    return registry
 
 
 def other(models):
@@ -31,110 +34,133 @@ def other(models):
     return replace(models, predict=models.predict._replace(threshold=0.0))
 
 
-def tamper(directory):
-    file = directory / "predict_model.json"
+def point(registry, version):
+    registry.pointer.unlink()  # so that it is another file, as it is when it is replaced
+    registry.pointer.write_text(json.dumps({"champion": version, "former": []}))
+
+
+def publish_anyway(registry, change):
+    """A version whose manifest fits its name, and holds what `publish` would refuse."""
+    directory = registry.directory / "made"
+    shutil.copytree(registry.path(), directory)
+    manifest, _ = read_manifest(directory)
+    (directory / MANIFEST).write_text(json.dumps(change(manifest)))
+    _, version = read_manifest(directory)
+    directory.rename(registry.directory / version)
+    point(registry, version)
+
+
+def tampered(registry):
+    file = registry.path() / "predict_model.json"
     file.write_text(file.read_text().replace("1", "2", 1))
-    touch(directory)
+    point(registry, registry.champion())
 
 
-def truncate(directory):
-    (directory / MANIFEST).write_text('{"format": 2')
+def absent(registry):
+    point(registry, "0" * 12)
 
 
-def foreign(directory):
-    manifest = json.loads((directory / MANIFEST).read_text())
-    (directory / MANIFEST).write_text(json.dumps(manifest | {"spec_hash": "0" * 64}))
+def damaged(registry):
+    registry.pointer.unlink()
+    registry.pointer.write_text("{")
 
 
-def say(text):
-    return lambda directory: (directory / MANIFEST).write_text(text)
+def foreign(registry):
+    publish_anyway(registry, lambda manifest: manifest | {"spec_hash": "0" * 64})
 
 
-def threshold(value):
-    def change(directory):
-        manifest = json.loads((directory / MANIFEST).read_text())
-        manifest["models"]["score"]["threshold"] = value
-        (directory / MANIFEST).write_text(json.dumps(manifest))
-
-    return change
+def half(registry):
+    publish_anyway(registry, lambda manifest: {"format": manifest["format"]})
 
 
-def touch(directory):
-    manifest = json.loads((directory / MANIFEST).read_text())
-    (directory / MANIFEST).write_text(json.dumps(manifest | {"metrics": {"f1": 1.0}}))
+def old(registry):
+    publish_anyway(registry, lambda manifest: manifest | {"format": 2})
 
 
 BROKEN = [
-    pytest.param(tamper, "was changed after its export", id="tampered"),
-    pytest.param(truncate, "is not JSON", id="truncated"),
+    pytest.param(tampered, "was changed after its export", id="tampered"),
+    pytest.param(absent, "version 000000000000 is not in", id="absent"),
+    pytest.param(damaged, "champion.json is damaged", id="damaged pointer"),
     pytest.param(foreign, "was trained on the features of spec 000000000000", id="foreign"),
-    pytest.param(say("[]"), "holds no JSON object", id="array"),
-    pytest.param(say('{"format": 2}'), "no whole manifest (KeyError: 'spec_hash')", id="empty"),
-    *(
-        pytest.param(threshold(value), f"has threshold={value!r}", id=f"threshold {value!r}")
-        for value in (None, "0.5", float("nan"), 7)
-    ),
+    pytest.param(half, "no whole manifest (KeyError: 'spec_hash')", id="half"),
+    pytest.param(old, "has format=2, this code reads 3", id="old"),
 ]
 
 
-def test_nothing_has_changed_and_nothing_is_loaded(directory):
-    watch = ModelWatch(directory)
-    assert watch.check() is None
-    assert (watch.loaded, watch.refused) == (0, 0)
+def test_nothing_has_changed_and_nothing_is_loaded(registry):
+    assert ModelWatch(registry).check() is None
+    assert ModelWatch(registry, registry.champion()).check() is None
 
 
-def test_a_sound_one_is_loaded_once(models, directory):
-    watch = ModelWatch(directory)
-    save_models(other(models), directory)
+def test_a_sound_one_is_loaded_once(models, registry):
+    watch = ModelWatch(registry)
+    version = registry.publish(other(models))
     classifier = watch.check()
-    assert classifier.version == load_models(directory).version
+    assert classifier.version == watch.version == version
     assert classifier.classify_brief([1.0, 1.0, 1.0, 1.0, 1.0]).fraud
     assert watch.check() is None
-    assert watch.loaded == 1
 
 
-def test_one_that_came_while_the_service_was_starting_is_loaded_too(models, directory):
-    version = load_models(directory).version
-    save_models(other(models), directory)
-    watch = ModelWatch(directory, version)
-    classifier = watch.check()
-    assert classifier is not None
-    assert ModelWatch(directory, classifier.version).check() is None
-
-
-@pytest.mark.parametrize(("spoil", "reason"), BROKEN)
-def test_a_broken_one_is_refused_once_with_its_reason_in_the_log(directory, caplog, spoil, reason):
-    watch = ModelWatch(directory)
-    spoil(directory)
-    with caplog.at_level(logging.ERROR):
-        assert watch.check() is None
-        assert watch.check() is None
-    assert watch.refused == 1
-    assert reason in watch.reason
-    assert len(caplog.messages) == 1
-    assert "the earlier one goes on" in caplog.messages[0]
-
-
-@pytest.mark.parametrize(("spoil", "reason"), BROKEN)
-def test_a_broken_one_says_at_a_start_what_to_do(directory, spoil, reason):
-    spoil(directory)
-    with pytest.raises(InvalidModel, match=re.escape(reason)):
-        load_models(directory)
-
-
-def test_after_a_broken_one_a_sound_one_is_taken(models, directory):
-    watch = ModelWatch(directory)
-    truncate(directory)
+def test_the_one_that_decides_already_is_not_loaded_again(models, registry):
+    watch = ModelWatch(registry, registry.publish(models))
+    registry.publish(models)
+    registry.publish(other(models), promote=False)
     assert watch.check() is None
-    save_models(other(models), directory)
+
+
+def test_one_that_came_while_the_service_was_starting_is_loaded_too(models, registry):
+    version = registry.load().version
+    registry.publish(other(models))
+    assert ModelWatch(registry, version).check().version == registry.champion()
+
+
+def test_a_rollback_is_taken_up_like_any_other(models, registry):
+    watch = ModelWatch(registry, registry.publish(other(models)))
+    assert watch.check() is None
+    registry.rollback()
+    assert watch.check().version == registry.champion()
+
+
+@pytest.mark.parametrize(("spoil", "reason"), BROKEN)
+def test_a_broken_one_is_refused_once_with_its_reason(models, registry, spoil, reason):
+    watch = ModelWatch(registry, registry.publish(other(models)))
+    registry.rollback()  # the watch is to take the first one up, and finds it broken
+    spoil(registry)
+    with pytest.raises(InvalidModel, match=re.escape(reason)):
+        watch.check()
+    assert watch.check() is None
+
+
+@pytest.mark.parametrize(("spoil", "reason"), BROKEN)
+def test_a_broken_one_says_at_a_start_what_to_do(registry, spoil, reason):
+    spoil(registry)
+    with pytest.raises(InvalidModel, match=re.escape(reason)):
+        registry.load()
+
+
+def test_after_a_broken_one_a_sound_one_is_taken(models, registry):
+    watch = ModelWatch(registry)
+    damaged(registry)
+    with pytest.raises(InvalidModel):
+        watch.check()
+    registry.publish(other(models))
     assert watch.check() is not None
 
 
-def test_a_directory_that_is_just_being_replaced_is_no_refusal(directory):
-    watch = ModelWatch(directory)
-    directory.rename(directory.with_name("away"))
+def test_a_refused_one_that_is_published_again_and_so_mended_is_taken(models, registry):
+    watch = ModelWatch(registry)
+    registry.publish(other(models))
+    (registry.path() / MANIFEST).unlink()
+    with pytest.raises(InvalidModel):
+        watch.check()
+    version = registry.publish(other(models))
+    assert watch.check().version == version
+
+
+def test_where_there_is_no_pointer_there_is_nothing_to_take_up_or_to_refuse(registry):
+    watch = ModelWatch(registry, "0" * 12)
+    registry.pointer.unlink()
     assert watch.check() is None
-    assert watch.refused == 0
 
 
 def counted(service):
@@ -144,10 +170,10 @@ def counted(service):
 
 
 def test_under_load_models_come_and_broken_ones_do_not_and_no_request_fails(
-    models, directory, tmp_path, monkeypatch, wait_until
+    models, registry, tmp_path, monkeypatch, wait_until, caplog
 ):
     monkeypatch.setattr(reload, "LOOK_SECONDS", 0.02)
-    first = load_models(directory)
+    first = registry.load()
     settings = Settings(api_port=0, metrics_port=0, work_dir=tmp_path)
     statuses, stopping = [], threading.Event()
     with start_service(settings, Scorer(first)) as service:
@@ -159,15 +185,19 @@ def test_under_load_models_come_and_broken_ones_do_not_and_no_request_fails(
 
         caller = threading.Thread(target=call)
         caller.start()
-        save_models(other(models), directory)
-        wait_until(lambda: counted(service)["model_reloads_total", "loaded"] == 1)
+        version = registry.publish(other(models))
+        wait_until(lambda: counted(service)["model_reloads_total", DOOR, "loaded"] == 1)
         assert httpx.post(f"{service.url}/predict/", json=BRIEF).json()["prediction"] == "Fraud"
-        tamper(directory)
-        wait_until(lambda: counted(service)["model_reloads_total", "refused"] == 1)
-        version = httpx.get(f"{service.url}/model").json()["version"]
-        assert counted(service)["model_info", version] == 1
-        assert version != first.version
+        absent(registry)
+        wait_until(lambda: counted(service)["model_reloads_total", DOOR, "invalid"] == 1)
+        assert httpx.get(f"{service.url}/model").json()["version"] == version != first.version
+        assert counted(service)["model_info", DOOR, version] == counted(service)["model_compiled", DOOR] == 1
         assert httpx.get(f"{service.url}/readyz").json()["model_version"] == version
+        registry.promote(first.version)
+        wait_until(lambda: counted(service)["model_reloads_total", DOOR, "loaded"] == 2)
+        assert httpx.get(f"{service.url}/model").json()["version"] == first.version
         stopping.set()
         caller.join()
     assert set(statuses) == {200}
+    (refusal,) = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert "a model was refused, the earlier one goes on: version 000000000000 is not in" in refusal

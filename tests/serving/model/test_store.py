@@ -1,4 +1,4 @@
-"""A model directory is published whole, and nothing of it is used unless all of it is what the manifest says."""
+"""A version's directory is used only when all of it is what its manifest says."""
 
 import hashlib
 import json
@@ -8,107 +8,133 @@ import numpy as np
 import pytest
 
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
-from capstone_utils.serving.model.store import FALLBACK, FILES, MANIFEST, InvalidModel, Models, load_models, save_models
+from capstone_utils.serving.model.store import (
+    FALLBACK,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    InvalidModel,
+    Models,
+    read_manifest,
+    read_models,
+    write_models,
+)
 
 
 @pytest.fixture
 def directory(models, tmp_path):
-    save_models(replace(models, training={"train_to": "2026-02-01"}, metrics={"f1": 0.5}), tmp_path / "champion")
-    return tmp_path / "champion"
+    write_models(replace(models, training={"train_to": "2026-02-01"}, metrics={"f1": 0.5}), tmp_path)
+    return tmp_path
 
 
 def rewrite(directory, change):
-    manifest = json.loads((directory / MANIFEST).read_text())
+    manifest, _ = read_manifest(directory)
     change(manifest)
     (directory / MANIFEST).write_text(json.dumps(manifest))
 
 
-def test_a_saved_model_answers_as_before(models, directory):
-    loaded = load_models(directory)
+def test_models_that_were_written_say_the_same_when_they_are_read(models, directory):
+    loaded = read_models(directory)
     row = np.arange(len(SPEC.names), dtype=float)[None]
     assert loaded.score.booster.inplace_predict(row) == models.score.booster.inplace_predict(row)
     assert (loaded.score.features, loaded.predict.features) == (SPEC.names, BRIEF_FEATURES)
     assert (loaded.score.threshold, loaded.training, loaded.metrics) == (0.3, {"train_to": "2026-02-01"}, {"f1": 0.5})
+    assert loaded.version == hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()[:12]
 
 
-def test_saving_again_replaces_the_whole_directory(models, directory):
-    (directory / "left_over.txt").write_text("of an earlier model")
-    save_models(models, directory)
-    assert {path.name for path in directory.iterdir()} == {MANIFEST, *FILES.values()}
-    assert [path.name for path in directory.parent.iterdir()] == ["champion"]
+def test_the_same_models_make_the_same_version(models, directory, tmp_path_factory):
+    again = tmp_path_factory.mktemp("again")
+    write_models(read_models(directory), again)
+    assert read_models(again).version == read_models(directory).version
+    assert {path.name for path in again.iterdir()} == {MANIFEST, *FILES.values()}
 
 
 @pytest.mark.parametrize("file", FILES.values())
 def test_a_changed_file_is_refused(directory, file):
     (directory / file).write_bytes((directory / file).read_bytes().replace(b"0", b"1", 1))
     with pytest.raises(InvalidModel, match=f"{file} has the SHA-256 .* changed after its export"):
-        load_models(directory)
+        read_models(directory)
 
 
-@pytest.mark.parametrize("file", FILES.values())
+@pytest.mark.parametrize("file", [*FILES.values(), MANIFEST])
 def test_a_missing_file_is_refused(directory, file):
     (directory / file).unlink()
-    with pytest.raises(InvalidModel, match=f"{file} is missing"):
-        load_models(directory)
+    with pytest.raises(InvalidModel, match=rf"{file} cannot be read \(No such file or directory\)"):
+        read_models(directory)
 
 
-def test_no_model_at_all_says_where_one_comes_from(tmp_path):
-    with pytest.raises(InvalidModel, match="notebook 3 trains and exports one"):
-        load_models(tmp_path)
+def test_a_file_that_xgboost_cannot_read_is_refused_although_its_checksum_fits(directory):
+    (directory / FILES["score"]).write_text('{"learner": 1}')
+    digest = hashlib.sha256(b'{"learner": 1}').hexdigest()
+    rewrite(directory, lambda manifest: manifest["models"]["score"].update(sha256=digest))
+    with pytest.raises(InvalidModel, match=rf"^XGBoost \S+ cannot read .*{FILES['score']} \(.*train the model again"):
+        read_models(directory)
 
 
-def test_a_manifest_that_is_no_json_is_refused(directory):
-    (directory / MANIFEST).write_text("{")
-    with pytest.raises(InvalidModel, match="is not JSON"):
-        load_models(directory)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "is not JSON"),
+        ("\udcff", "is not JSON"),
+        ("[]", "holds no JSON object"),
+        (json.dumps({"format": FORMAT}), r"no whole manifest \(KeyError: 'spec_hash'\)"),
+        (json.dumps({"format": FORMAT, "spec_hash": SPEC.hash, "models": []}), "no whole manifest"),
+        (json.dumps({"format": FORMAT - 1}), f"has format={FORMAT - 1}, this code reads {FORMAT}; train again"),
+        ("{}", f"has format=None, this code reads {FORMAT}"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(directory, text, reason):
+    (directory / MANIFEST).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(InvalidModel, match=reason):
+        read_models(directory)
 
 
-def test_a_manifest_of_another_format_is_refused(directory):
-    rewrite(directory, lambda manifest: manifest.update(format=99))
-    with pytest.raises(InvalidModel, match="format=99, this code reads 2"):
-        load_models(directory)
+@pytest.mark.parametrize("value", [None, "0.5", float("nan"), 7])
+def test_a_threshold_that_is_no_probability_is_refused(directory, value):
+    rewrite(directory, lambda manifest: manifest["models"]["score"].update(threshold=value))
+    with pytest.raises(InvalidModel, match=f"has threshold={value!r}"):
+        read_models(directory)
 
 
 def test_a_model_of_another_feature_spec_is_refused(directory):
     other = replace(SPEC, allowed_lateness_seconds=60)
     with pytest.raises(InvalidModel, match=f"spec {SPEC.hash[:12]}, this service makes .* {other.hash[:12]}"):
-        load_models(directory, other)
+        read_models(directory, other)
 
 
 def test_features_in_another_order_are_refused(directory):
     rewrite(directory, lambda manifest: manifest["models"]["predict"]["features"].reverse())
     with pytest.raises(InvalidModel, match="its manifest says"):
-        load_models(directory)
+        read_models(directory)
 
 
 def test_a_model_for_the_wrong_role_is_refused_before_anything_is_written(models, tmp_path):
     with pytest.raises(InvalidModel, match="the model 'score' takes the features"):
-        save_models(Models(score=models.predict, predict=models.predict), tmp_path / "champion")
+        write_models(Models(score=models.predict, predict=models.predict), tmp_path)
     assert not any(tmp_path.iterdir())
 
 
 def test_a_fallback_goes_with_the_model_and_decides_as_before(trained, split, tmp_path):
-    save_models(trained, tmp_path / "champion")
+    write_models(trained, tmp_path)
     rows = split.test[list(SPEC.names)].to_numpy(float)[:500]
-    loaded = load_models(tmp_path / "champion").fallback
+    loaded = read_models(tmp_path).fallback
     margins = np.zeros(len(rows), np.float32)
     np.testing.assert_array_equal(loaded.combined_score(rows, margins), trained.fallback.combined_score(rows, margins))
     assert loaded.bound == trained.fallback.bound
 
 
 def test_a_changed_fallback_is_refused(trained, tmp_path):
-    save_models(trained, tmp_path / "champion")
-    file = tmp_path / "champion" / FALLBACK
+    write_models(trained, tmp_path)
+    file = tmp_path / FALLBACK
     file.write_text(file.read_text().replace("0.3", "0.4", 1))
     with pytest.raises(InvalidModel, match=f"{FALLBACK} has the SHA-256"):
-        load_models(tmp_path / "champion")
+        read_models(tmp_path)
 
 
 def test_a_fallback_that_is_none_although_its_checksum_fits_is_refused(trained, tmp_path):
-    directory = tmp_path / "champion"
-    save_models(trained, directory)
-    (directory / FALLBACK).write_text("[]")
+    write_models(trained, tmp_path)
+    (tmp_path / FALLBACK).write_text("[]")
     digest = hashlib.sha256(b"[]").hexdigest()
-    rewrite(directory, lambda manifest: manifest["models"]["fallback"].update(sha256=digest))
-    with pytest.raises(InvalidModel, match=r"holds no fallback .*; train the model again"):
-        load_models(directory)
+    rewrite(tmp_path, lambda manifest: manifest["models"]["fallback"].update(sha256=digest))
+    with pytest.raises(InvalidModel, match=rf"{FALLBACK}: it holds no fallback .*; train the model again"):
+        read_models(tmp_path)

@@ -1,4 +1,4 @@
-"""The trees say what XGBoost says, to the last bit; what they do not is refused."""
+"""The trees say what XGBoost says, to the last bit; those that do not are not compiled."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ import xgboost as xgb
 from capstone_utils.features.spec import SPEC
 from capstone_utils.serving.model import trees as trees_module
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.model.store import InvalidModel
 from capstone_utils.serving.model.trees import Trees, UnequalTrees, probabilities
 
 
@@ -61,13 +60,15 @@ def test_the_edges_touch_both_sides_of_every_split(trained):
         assert np.isnan(rows[:, number]).any()
 
 
-def test_a_model_with_other_margins_is_refused(trained, monkeypatch):
+def test_trees_with_other_margins_are_not_compiled_and_xgboost_scores(models, monkeypatch):
     honest = trees_module._margins
-    monkeypatch.setattr(trees_module, "_margins", lambda *given: np.nextafter(honest(*given), np.float32(9)))
+    monkeypatch.setattr(trees_module, "_margins", lambda *parts: np.nextafter(honest(*parts), np.float32(9)))
     with pytest.raises(UnequalTrees, match=r"on 1000 of 1000 rows the margins .* XGBoost"):
-        Trees(trained.score.booster)
-    with pytest.raises(InvalidModel, match="the model 'score' cannot be served: on 1000"):
-        Classifier(trained)
+        Trees(models.score.booster)
+    classifier = Classifier(models)
+    rows = np.zeros((1, len(SPEC.names)))
+    assert not classifier.compiled
+    assert classifier.classify(rows)[0].probability == pytest.approx(models.score.booster.inplace_predict(rows)[0])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_model_with_other_margins_is_refused(trained, monkeypatch):
         ({"objective": "binary:logistic", "booster": "dart"}, "binary:logistic by dart"),
     ],
 )
-def test_another_kind_of_booster_is_refused(parameters, reason):
+def test_another_kind_of_booster_is_not_compiled(parameters, reason):
     rows = np.random.default_rng(0).normal(size=(50, 2))
     booster = xgb.train(parameters, xgb.DMatrix(rows, label=rows[:, 0] > 0), 2)
     with pytest.raises(UnequalTrees, match=reason):

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
-from capstone_utils.serving.training.splits import DAY_SECONDS, InvalidSplit, split_by_time, weekly_folds
+from capstone_utils.serving.training.splits import InvalidSplit, first_days, split_by_time, weekly_folds
+from capstone_utils.transaction import DAY_SECONDS
 
 START = 20_000 * DAY_SECONDS
 
@@ -31,6 +32,12 @@ def days_of(part):
 def test_the_parts_follow_each_other_with_the_label_delay_between_them(frame):
     split = split_by_time(frame)
     assert [days_of(part) for part in (split.train, split.validation, split.test)] == [(7, 28), (35, 42), (49, 56)]
+
+
+def test_the_first_days_are_those_of_the_split(frame):
+    for days in ({}, {"warm_up_days": 5, "train_days": 14, "validation_days": 10}):
+        split = split_by_time(frame, **days)
+        assert [days_of(part)[0] for part in (split.train, split.validation, split.test)] == first_days(**days).tolist()
 
 
 def test_labels_of_each_part_had_arrived_when_it_is_used(frame):

@@ -71,10 +71,10 @@ def test_shuffled_labels_teach_nothing(split):
     "scores", [random_scores, lambda s: logistic_scores(s, FEATURES), lambda s: lightgbm_scores(s, FEATURES)]
 )
 def test_a_baseline_scores_every_row(split, scores):
-    found = scores(split)
-    if found is None:
+    pair = scores(split)
+    if pair is None:
         pytest.skip("LightGBM cannot be loaded here")
-    validation, test = found
+    validation, test = pair
     assert (len(validation), len(test)) == (len(split.validation), len(split.test))
     assert np.isfinite(test).all()
 

@@ -10,6 +10,7 @@ from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.topics import describe_topic, topic_id
+from capstone_utils.serving.snapshot_file import write_snapshot
 from capstone_utils.serving.worker.client import Position
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
@@ -21,9 +22,9 @@ def made(broker, topic, stream, daily, tmp_path):
     """A function: states on a filled topic, as a worker that begins has them; and their metrics."""
     produce(broker.bootstrap_servers, topic, transactions_of(stream.transactions.head(2000)))
 
-    def make(folder=tmp_path / "state", spec=SPEC, log_id=""):
+    def make(folder=tmp_path / "state", log_id=""):
         metrics, log_id = WorkerMetrics(), log_id or topic_id(broker.bootstrap_servers, topic)
-        return PartitionStates(broker.bootstrap_servers, topic, log_id, folder, metrics, daily, spec), metrics
+        return PartitionStates(broker.bootstrap_servers, topic, log_id, folder, metrics, daily), metrics
 
     return make
 
@@ -95,18 +96,27 @@ def test_a_spoilt_snapshot_is_refused_and_the_log_read_instead(made, positions, 
         spoil(path)
     again, metrics = made()
     again.follow(positions)
-    assert (outcomes(metrics)["refused"], outcomes(metrics)["used"]) == (4, 0)
+    assert (outcomes(metrics)["invalid"], outcomes(metrics)["used"]) == (4, 0)
     assert [repr(after(again, part)) for part in positions] == [repr(after(states, part)) for part in positions]
 
 
-@pytest.mark.parametrize("change", [{"spec": BRIEF}, {"log_id": "of a topic that was made anew"}])
-def test_a_snapshot_of_another_spec_or_log_is_refused(made, positions, change):
+def test_a_snapshot_of_another_log_is_refused(made, positions):
     states, _ = made()
     states.follow(positions)
     states.save_all()
-    again, metrics = made(**change)
+    again, metrics = made(log_id="of a topic that was made anew")
     again.follow(positions)
-    assert (outcomes(metrics)["refused"], outcomes(metrics)["used"]) == (4, 0)
+    assert (outcomes(metrics)["invalid"], outcomes(metrics)["used"]) == (4, 0)
+
+
+def test_a_snapshot_of_another_spec_is_refused(broker, topic, made, positions, daily, tmp_path):
+    log_id = topic_id(broker.bootstrap_servers, topic)
+    for part, position in positions.items():
+        path = tmp_path / "state" / f"{topic}-{part}.snapshot"
+        write_snapshot(path, log_id, position.offset, OnlineFeatures(BRIEF, daily))
+    states, metrics = made()
+    states.follow(positions)
+    assert (outcomes(metrics)["invalid"], outcomes(metrics)["used"]) == (4, 0)
 
 
 def test_a_snapshot_past_the_last_commit_or_before_the_log_s_beginning_is_not_used(made, positions):

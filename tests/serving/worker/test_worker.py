@@ -1,16 +1,20 @@
 """The worker's loop on a client that is no Kafka: what it keeps when it is told to stop, and what its metrics say."""
 
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.worker.client import Lost, Position
-from capstone_utils.serving.worker.metrics import WorkerMetrics
+from capstone_utils.serving.worker.client import Lost, Polled, Position
+from capstone_utils.serving.worker.metrics import STAGES, WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
-from capstone_utils.serving.worker.worker import CHUNK_RECORDS, Worker
+from capstone_utils.serving.worker.worker import CHUNK_RECORDS, CLASSIFYING, Worker
 from capstone_utils.settings import Settings
+
+STREAM = {"door": "stream"}
 
 
 class Client:
@@ -18,9 +22,11 @@ class Client:
 
     def __init__(self, records):
         self.records, self.stopping, self.well = records, False, False
+        self.moved = {0: Position(0, 0)}  # the partition is this member's from the first poll on
 
     def poll(self, seconds, most):
-        return self.records
+        moved, self.moved = self.moved, None
+        return Polled([], moved) if moved else Polled(self.records)
 
     def produce(self, outputs):
         self.stopping = True
@@ -40,7 +46,8 @@ class Client:
 @pytest.fixture
 def client(stream):
     payments = list(transactions_of(stream.transactions.head(3 * CHUNK_RECORDS)))
-    wire = [(payment.key, payment.to_json()) for payment in payments] + [(b"7", b"{")]
+    wire = [(payment.key, payment.to_json()) for payment in payments]
+    wire += [wire[-1], (b"7", b"{")]
     return Client(
         [
             SimpleNamespace(partition=0, offset=offset, timestamp=0, key=key, value=value, headers=())
@@ -52,35 +59,46 @@ def client(stream):
 def work(client, models, tmp_path):
     metrics = WorkerMetrics()
     states = PartitionStates("127.0.0.1:1", "payments", "id", tmp_path, metrics, {})
-    states.follow({0: Position(0, 0)})
     Worker(Settings(), Classifier(models), states, metrics, 4).run(client, lambda: client.stopping)
-    return metrics
+    return metrics.registry.get_sample_value
 
 
 def test_told_to_stop_in_the_middle_of_a_lost_batch_it_keeps_no_snapshot_of_half_of_it(client, models, tmp_path):
-    metrics = work(client, models, tmp_path)
+    count = work(client, models, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert metrics.registry.get_sample_value("worker_lost_transactions_total") == 1
-    assert metrics.registry.get_sample_value("worker_consumed_total") == 0
+    assert count("worker_lost_batches_total") == 1
+    assert count("prediction_requests_total", STREAM) == 0
 
 
 def test_told_to_stop_after_a_committed_batch_it_keeps_a_snapshot_and_has_counted(client, models, tmp_path):
     client.well = True
-    metrics = work(client, models, tmp_path)
+    count = work(client, models, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["payments-0.snapshot"]
-    count = metrics.registry.get_sample_value
-    assert count("worker_consumed_total") == count("worker_scored_total") + count("worker_duplicates_total") + 1
-    assert count("worker_scored_total") == 3 * CHUNK_RECORDS
+    scored = ("prediction_requests_total", "prediction_latency_seconds_count", "fraud_probability_count")
+    assert [count(name, STREAM) for name in scored] == [3 * CHUNK_RECORDS] * 3
+    assert count("duplicate_transactions_total", STREAM) == 1
     assert count("worker_dead_letters_total", {"field": "message"}) == 1
-    assert count("worker_lag", {"partition": "0"}) == 7
-    assert count("worker_batch_records_count") == count("worker_latency_seconds_count") == 1
-    stages = ("queue", "parse", "features", "score", "produce", "commit", "snapshot")
-    assert all(count("worker_stage_seconds_count", {"stage": stage}) == 1 for stage in stages)
+    assert count("worker_lag_records", {"partition": "0"}) == 7
+    assert all(count("worker_stage_seconds_count", {"stage": stage}) == 1 for stage in STAGES)
+
+
+def test_a_transaction_takes_from_when_its_record_was_stamped_to_when_its_score_was_committed(client, models, tmp_path):
+    client.well = True
+    for record in client.records:
+        record.timestamp = 1000 * (time.time() - 5)
+    count = work(client, models, tmp_path)
+    within = [count("prediction_latency_seconds_bucket", STREAM | {"le": le}) for le in ("2.5", "60.0")]
+    assert within == [0, 3 * CHUNK_RECORDS]
+
+
+def test_the_classifying_thread_ends_with_the_run(client, models, tmp_path):
+    work(client, models, tmp_path)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(CLASSIFYING)]
 
 
 def test_the_lag_of_a_partition_that_was_lost_is_said_no_more():
     metrics = WorkerMetrics()
     metrics.waiting({0: 5, 1: 6})
     metrics.waiting({1: 4})
-    assert metrics.registry.get_sample_value("worker_lag", {"partition": "0"}) is None
-    assert metrics.registry.get_sample_value("worker_lag", {"partition": "1"}) == 4
+    assert metrics.registry.get_sample_value("worker_lag_records", {"partition": "0"}) is None
+    assert metrics.registry.get_sample_value("worker_lag_records", {"partition": "1"}) == 4

@@ -1,4 +1,4 @@
-"""What thieves find and how they choose: whom to rob, how much to take, where to spend it, how well to blend in."""
+"""The choices of thieves: victims, amounts, places, and how to blend in."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from typing import Literal
 
 import numpy as np
 
+from capstone_utils.ingestion.arrays import Array, Floats, Integers
 from capstone_utils.ingestion.simulation.customers import Customers
 from capstone_utils.ingestion.simulation.hard_negatives import CITIES, Life
 from capstone_utils.ingestion.simulation.merchants import ONLINE, SMALL_PAYMENTS, Merchants
-from capstone_utils.ingestion.simulation.rows import DAY_SECONDS, Rows
+from capstone_utils.ingestion.simulation.rows import Rows
+from capstone_utils.transaction import DAY_SECONDS
 
 CANDIDATES = 16  # payments looked at for each one that a thief follows
-AMOUNT_SPREAD = 0.35  # standard deviation of the logarithm of what is taken
+AMOUNT_SPREAD = 0.35  # standard deviation of the logarithm of the stolen amount
 
 Difficulty = Literal["easy", "standard", "hard"]
 
 
 @dataclass(frozen=True)
 class Blend:
-    """How well thieves blend in. The longer they take and the more they know of the victim, the harder to tell."""
+    """The degree to which thieves blend in.
 
-    amount_exponent: float  # what thieves take is (factor of the scenario) ** this times the victim's usual amount
+    The more time they take, and the more they know of the victim, the harder they are to detect.
+    """
+
+    amount_exponent: float  # a stolen amount is (factor of the scenario) ** this times the victim's usual amount
     at_home: float  # share of cases over the internet that take care to come from the victim's city
     known_merchants: float  # share of an account takeover's payments at the victim's own favourite
-    night: float  # share of cases that begin between midnight and six; of a compromised merchant's charges, twice that
+    night: float  # share of cases that begin between midnight and six; of a compromised merchant's payments, twice that
     stretch: float  # factor on the time between two card tests; below 1 it shortens account takeovers too
 
 
@@ -38,18 +43,18 @@ BLENDS: dict[str, Blend] = {
 
 @dataclass(frozen=True)
 class World:
-    """What the thieves meet: the customers, the shops, and what the customers did themselves."""
+    """The world that thieves meet: customers, merchants, and the honest payments."""
 
     customers: Customers
     merchants: Merchants
     life: Life
     honest: Rows
-    usual: np.ndarray  # mean amount of each customer's own purchases, dollars
+    usual: Array  # mean amount of each customer's own payments, dollars
     days: int
 
 
 def make_world(customers: Customers, merchants: Merchants, life: Life, honest: Rows, days: int) -> World:
-    """The world as the thieves find it."""
+    """The world of these customers, merchants and honest payments."""
     total = np.bincount(honest.customer, honest.dollars, len(customers))
     count = np.bincount(honest.customer, minlength=len(customers))
     overall = honest.dollars.mean() if len(honest) else 30.0
@@ -58,8 +63,8 @@ def make_world(customers: Customers, merchants: Merchants, life: Life, honest: R
 
 
 def own_payments(
-    world: World, among: np.ndarray, count: int, longest_seconds: float, generator: np.random.Generator
-) -> np.ndarray:
+    world: World, among: Integers, count: int, longest_seconds: float, generator: np.random.Generator
+) -> Integers:
     """Positions of `count` of the honest payments `among`, spread evenly, all `longest_seconds` before the end."""
     second = world.honest.second
     among = among[second[among] < world.days * DAY_SECONDS - longest_seconds]
@@ -67,33 +72,35 @@ def own_payments(
     return drawn[np.argsort(second[drawn], kind="stable")].reshape(-1, CANDIDATES)[:, 0]
 
 
-def taken(world: World, victim: np.ndarray, factor: float, blend: Blend, generator: np.random.Generator) -> np.ndarray:
-    """Dollars: the victim's usual amount times about `factor`."""
+def stolen_dollars(world: World, victim: Array, factor: float, blend: Blend, generator: np.random.Generator) -> Array:
+    """Stolen amounts in dollars: the victim's usual amount times about `factor`."""
     spread = generator.lognormal(0.0, AMOUNT_SPREAD, len(victim))
-    return world.usual[victim] * factor**blend.amount_exponent * spread
+    dollars: Floats = world.usual[victim] * factor**blend.amount_exponent * spread
+    return dollars
 
 
-def seen_city(world: World, victim: np.ndarray, blend: Blend, generator: np.random.Generator) -> np.ndarray:
-    """Where a theft over the internet seems to come from: the victim's city or any."""
+def seen_city(world: World, victim: Array, blend: Blend, generator: np.random.Generator) -> Array:
+    """The city that a theft over the internet seems to come from: the victim's own or any."""
     near = generator.random(len(victim)) < blend.at_home
     return np.where(near, world.customers.home[victim], generator.integers(0, len(CITIES), len(victim)))
 
 
-def far_city(far: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """One of the cities that are true in each row of `far`, shape (thefts, cities)."""
+def far_city(far: Array, generator: np.random.Generator) -> Array:
+    """A random city from each row of `far`, shape (thefts, cities)."""
     total = far.cumsum(axis=1)
-    return (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
+    city: Integers = (total <= generator.random(len(far))[:, None] * total[:, -1:]).sum(axis=1)
+    return city
 
 
-def tours(among: np.ndarray, world: World, count: int, generator: np.random.Generator) -> np.ndarray:
-    """For each of `count` thieves an order of merchants to visit, none twice, shape (count, len(among))."""
+def tours(among: Array, world: World, count: int, generator: np.random.Generator) -> Array:
+    """An order of merchants to visit for each of `count` thieves, none twice, shape (count, len(among))."""
     taste = 0.5 * np.log(world.merchants.popularity[among]) + generator.gumbel(size=(count, len(among)))
     return among[np.argsort(-taste, axis=1, kind="stable")]
 
 
 def sites(
-    world: World, victim: np.ndarray, case: np.ndarray, place: np.ndarray, blend: Blend, generator: np.random.Generator
-) -> np.ndarray:
+    world: World, victim: Integers, case: Integers, place: Integers, blend: Blend, generator: np.random.Generator
+) -> Integers:
     """Online merchants for the payments of takeovers: a tour, and now and then the victim's own favourite."""
     known = generator.random(len(case)) < blend.known_merchants
     favourites = world.customers.favourites[victim]
@@ -103,9 +110,7 @@ def sites(
     return np.where(known & online.any(axis=1)[case], best[case], tour[case, place])
 
 
-def shops(
-    world: World, city: np.ndarray, case: np.ndarray, place: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+def shops(world: World, city: Integers, case: Integers, place: Integers, generator: np.random.Generator) -> Integers:
     """Shops in each case's `city` for its payments, none twice."""
     merchant = np.empty(len(case), dtype=np.int64)
     for number in range(len(CITIES)):
@@ -116,7 +121,7 @@ def shops(
     return merchant
 
 
-def small_shops(world: World) -> np.ndarray:
+def small_shops(world: World) -> Integers:
     """Local shops with no more payments than the median shop, in cities where others live; machines left out."""
     payments = np.bincount(world.honest.merchant, minlength=len(world.merchants.city))
     local = (world.merchants.city >= 0) & ~np.isin(world.merchants.category, SMALL_PAYMENTS)
@@ -124,7 +129,7 @@ def small_shops(world: World) -> np.ndarray:
     return np.array([shop for shop in np.flatnonzero(small) if len(strangers(world, shop))], dtype=np.int64)
 
 
-def strangers(world: World, shop: int) -> np.ndarray:
+def strangers(world: World, shop: int) -> Integers:
     """The customers who live in the shop's city and never paid there."""
     known = world.honest.customer[world.honest.merchant == shop]
     living = world.customers.home == world.merchants.city[shop]

@@ -1,4 +1,4 @@
-"""A live check of the features: a sample of customers recomputed offline while the service runs, and counted."""
+"""A live check of the features: those of a sample of users are recomputed offline while the service runs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.transaction import Transaction
 
-SHARE = 0.05  # of the customers
+SHARE = 0.05  # of the users
 EVERY_SECONDS = 5.0
-MAX_ROWS = 5_000  # recomputed in a check: more would hold up the payments of that moment
+MAX_ROWS = 5_000  # recomputed in a check: more would hold up the requests of that moment
 
 
 class ParityWatch:
-    """Follows a scorer's sampled customers from now on, in a thread of its own; a scorer has one watch at a time.
+    """Follows a scorer's sampled users from now on, in a thread of its own; a scorer has one watch at a time.
 
-    The scorer only drops what it made into a queue, so that no payment waits for the check.
+    The scorer only drops transactions and features into a queue, so that no request waits for the check.
     """
 
     def __init__(
         self, scorer: Scorer, metrics: ServiceMetrics, share: float = SHARE, every_seconds: float = EVERY_SECONDS
     ) -> None:
         self._scorer, self._metrics, self._every_seconds = scorer, metrics, every_seconds
-        self._made: SimpleQueue[tuple[Transaction, tuple[float, ...] | None]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Transaction, tuple[float, ...] | None]] = SimpleQueue()
         self._sampler = ParitySampler(scorer.online, scorer.daily, share, MAX_ROWS)
-        self._sampler.check()  # compiles what the offline computation needs, before the first payment comes
+        self._sampler.check()  # compiles what the offline computation needs, before the first request comes
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         scorer.watch = self._note
@@ -41,16 +41,16 @@ class ParityWatch:
 
     def _note(self, transaction: Transaction, features: tuple[float, ...] | None) -> None:
         if self._sampler.samples(transaction.user_id):
-            self._made.put((transaction, features))
+            self._queue.put((transaction, features))
 
     def _run(self) -> None:
         stopping = False
         while not stopping:
             stopping = self._stopping.wait(self._every_seconds)
-            if self._made.empty():
+            if self._queue.empty():
                 continue
-            while not self._made.empty():
-                self._sampler.record(*self._made.get())
+            while not self._queue.empty():
+                self._sampler.record(*self._queue.get())
             self._check()
 
     def _check(self) -> None:

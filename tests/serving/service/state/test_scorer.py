@@ -6,7 +6,7 @@ import pytest
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
 from capstone_utils.ingestion.frames import transactions_of
-from capstone_utils.serving.service.state import scorer as scorer_module
+from capstone_utils.serving.service.state import service_state
 from capstone_utils.serving.service.state.scorer import Scorer
 
 
@@ -62,7 +62,7 @@ def test_the_same_id_of_two_customers_are_two_payments(models, daily, payments):
 
 
 def test_an_answer_that_is_no_longer_kept_is_none(scorer, payments, monkeypatch):
-    monkeypatch.setattr(scorer_module, "ANSWERS_KEPT", 2)
+    monkeypatch.setattr(service_state, "SCORES_KEPT", 2)
     scorer.score_many(payments[:3])
     assert scorer.score(payments[0]) is None
     assert scorer.score(payments[2]).duplicate

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from capstone_utils.course.work_directory import join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
+SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the work directory, which `run` clears
 EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
@@ -19,6 +21,8 @@ def run_command(options: argparse.Namespace) -> int:
     """The exit status of the command in `options`: 0 when it went well, 1 when it failed, 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, _stop)  # a `kill` ends us in order too, so that children stop
     try:
+        if options.command in SERVERS:
+            join(Settings.from_environment().work_dir)
         return COMMANDS[options.command](options)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)

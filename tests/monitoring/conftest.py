@@ -171,7 +171,7 @@ def rules(monitoring_settings: Settings) -> Path:
 @pytest.fixture(scope="session")
 def prometheus(toy: ToyDoor, monitoring_settings: Settings, rules: Path) -> Iterator[Prometheus]:
     """A real Prometheus that scrapes the toy twice a second and follows the faster rules."""
-    with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, rules) as running:
+    with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, [rules]) as running:
         yield running
 
 
@@ -181,7 +181,7 @@ def quiet_prometheus(
 ) -> Iterator[Prometheus]:
     """The same, over the toy that nobody asks."""
     settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("quiet"))
-    with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, rules) as running:
+    with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, [rules]) as running:
         yield running
 
 
@@ -191,5 +191,5 @@ def stream_prometheus(
 ) -> Iterator[Prometheus]:
     """The same, over the toy worker."""
     settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("stream"))
-    with start_prometheus(settings, {STREAM_JOB: stream_toy.address}, SCRAPE_INTERVAL, rules) as running:
+    with start_prometheus(settings, {STREAM_JOB: stream_toy.address}, SCRAPE_INTERVAL, [rules]) as running:
         yield running

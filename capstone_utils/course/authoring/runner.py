@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from capstone_utils.course.results import load, results_path, success_rows
+from capstone_utils.course.work_directory import take_over
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
@@ -31,10 +31,6 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 class CellFailed(CapstoneError):
     """A cell that raised; the message shows its source and the end of its traceback."""
-
-
-class WorkDirTaken(CapstoneError):
-    """A work directory that holds other things than an earlier run."""
 
 
 class _OwnKernel(KernelSpecManager):
@@ -106,7 +102,7 @@ def run_course() -> int:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # after Ctrl-C it would print the interrupted cell's error
     work_dir = Settings.from_environment().work_dir
-    clear_work_dir(work_dir)
+    take_over(work_dir)
     paths = notebooks()
     for number, path in enumerate(paths, start=1):
         label = f"{number}/{len(paths)} {path.stem[3:]}"
@@ -128,22 +124,6 @@ def run_course() -> int:
 def executed_dir(work_dir: Path) -> Path:
     """The folder of a run's executed notebooks and their pages."""
     return work_dir / "notebooks"
-
-
-def clear_work_dir(work_dir: Path) -> None:
-    """Remove the files of an earlier run.
-
-    A folder outside build/ that holds other things is never touched.
-
-    Raises:
-        WorkDirTaken: when such a folder is in the way.
-    """
-    ours = work_dir.is_relative_to(ROOT / "build") or (work_dir / "results.json").exists()
-    if not ours and work_dir.exists() and any(work_dir.iterdir()):
-        raise WorkDirTaken(
-            f"CAPSTONE_WORK_DIR={work_dir} is not empty and holds no earlier run. Name an empty one: a run clears it."
-        )
-    shutil.rmtree(work_dir, ignore_errors=True)
 
 
 def count_code_cells(path: Path) -> int:

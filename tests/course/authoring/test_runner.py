@@ -10,15 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from capstone_utils.course.authoring.refresh import MachinePath, with_outputs
-from capstone_utils.course.authoring.runner import (
-    CellFailed,
-    WorkDirTaken,
-    clear_work_dir,
-    execute,
-    progress_line,
-    success_rows,
-    write_page,
-)
+from capstone_utils.course.authoring.runner import CellFailed, execute, progress_line, success_rows, write_page
 from capstone_utils.course.results import Figure
 from capstone_utils.settings import ROOT
 
@@ -66,18 +58,6 @@ def test_the_kernel_and_its_servers_are_gone_afterwards(tmp_path):
     supervisor = int(executed.cells[0].outputs[0].text)
     gone, alive = psutil.wait_procs([psutil.Process(supervisor)] if psutil.pid_exists(supervisor) else [], timeout=20)
     assert not alive, gone
-
-
-def test_a_run_clears_its_own_folder_and_no_other(tmp_path):
-    theirs = tmp_path / "photos"
-    theirs.mkdir()
-    (theirs / "cat.jpg").touch()
-    with pytest.raises(WorkDirTaken, match="is not empty and holds no earlier run"):
-        clear_work_dir(theirs)
-    assert (theirs / "cat.jpg").exists()
-    (theirs / "results.json").write_text("{}")
-    clear_work_dir(theirs)
-    assert not theirs.exists()
 
 
 def test_a_metric_that_was_not_measured_is_not_met():

@@ -63,7 +63,7 @@ def test_an_alert_of_prometheus_arrives_at_the_pager(alertmanager, pager, toy, o
     }
     rules.write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": [rule]}]}))
     targets = {"fastapi_metrics": toy.address}
-    with start_prometheus(own_settings, targets, "500ms", rules, alertmanager.address):
+    with start_prometheus(own_settings, targets, "500ms", [rules], alertmanager.address):
         wait_until(lambda: any(page.alert == "Fire" for page in pager.pages))
     (page, *_) = [page for page in pager.pages if page.alert == "Fire"]
     assert (page.receiver, page.status, page.summary) == ("page", "firing", "1")

@@ -42,7 +42,7 @@ def wait_until_firing(prometheus, name):
 
 def first_seen(prometheus, since: float) -> dict[tuple[str, str], pd.Timestamp]:
     """When each (alert, state) was first recorded after `since`."""
-    recorded = prometheus.series("ALERTS", since, time.time(), 0.25)
+    recorded = prometheus.series('ALERTS{severity!="none"}', since, time.time(), 0.25)
     return {(each.labels["alertname"], each.labels["alertstate"]): each.values.index[0] for each in recorded}
 
 
@@ -176,22 +176,22 @@ def test_what_is_no_duration_is_named(text):
 
 
 def test_the_configuration_is_dockers_with_other_addresses():
-    told = scrape_configuration({JOB: "127.0.0.1:8001"}, ALERTS)
+    told = scrape_configuration({JOB: "127.0.0.1:8001"})
     docker = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     assert told["scrape_configs"] == [{"job_name": JOB, "static_configs": [{"targets": ["127.0.0.1:8001"]}]}]
     assert told["global"] == docker["global"] == {"scrape_interval": "5s", "evaluation_interval": "5s"}
-    assert told["rule_files"] == [str(ALERTS)]
+    assert told["rule_files"] == [str(CONFIG.with_name(name)) for name in docker["rule_files"]]
 
 
 def test_an_unknown_job_is_refused():
     with pytest.raises(ValueError, match=r"targets names the job 'fastapi'; prometheus\.yml has fastapi_metrics"):
-        scrape_configuration({"fastapi": "127.0.0.1:8001"}, ALERTS)
+        scrape_configuration({"fastapi": "127.0.0.1:8001"})
 
 
 def test_rules_that_would_stay_silent_at_the_scrape_interval_are_refused(tmp_path):
     rules = faster(ALERTS, 30, tmp_path / "rules.yml")
     with pytest.raises(ValueError, match="LatencyHigh looks back 2s, too short for a scrape every 1s"):
-        scrape_configuration({JOB: "127.0.0.1:8001"}, rules, "1s")
+        scrape_configuration({JOB: "127.0.0.1:8001"}, [rules], "1s")
 
 
 def test_the_rules_watch_the_jobs_that_are_scraped():

@@ -53,7 +53,7 @@ make_java() {
     umount "$1/proc"
     [ -z "${failed-}" ]
     chroot "$1" useradd --uid 1000 --create-home appuser
-    mkdir -p "$1"/opt/kafka/{config,libs} "$1"/{etc/kafka/docker,mnt/shared/config,var/lib/kafka/data,prometheus}
+    mkdir -p "$1"/opt/kafka/{config,libs} "$1"/{etc/kafka/docker,mnt/shared/config,var/lib/kafka/data,prometheus,alertmanager}
     .venv/bin/python -c '
 from capstone_utils.ingestion.broker.broker import LOCK
 from capstone_utils.ingestion.broker.maven import fetch_jars

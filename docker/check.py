@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import xgboost as xgb
@@ -109,7 +110,7 @@ class System:
             models.append(ThresholdedModel(booster, 0.3))
         write_daily(daily, self.settings.daily_tables)
         registry = ModelRegistry(self.settings.models_dir)
-        registry.publish(Models(*models))
+        registry.publish(Models(models[0], models[1]))
         classifier = Classifier(registry.load())
         self.classifiers[classifier.version] = classifier
         return classifier.version
@@ -123,7 +124,7 @@ class System:
         """How many transactions the broker holds, those that came twice counted twice."""
         return sum(end_offsets(self.settings.bootstrap_servers, self.settings.transactions_topic).values())
 
-    def ask(self, transactions: list[Transaction]) -> list[dict]:
+    def ask(self, transactions: list[Transaction]) -> list[dict[str, Any]]:
         """The service's scores on them."""
         return [self.http.post("/score", content=each.to_json()).raise_for_status().json() for each in transactions]
 
@@ -134,7 +135,7 @@ class System:
 
         def sound() -> bool:
             reports.append(audit(self.settings, self.classifiers, daily))
-            return reports[-1].sound and reports[-1].payments == sent
+            return reports[-1].sound and reports[-1].transactions == sent
 
         wait_until(sound, lambda: f"{sent} sent; {reports[-1]}")
         print_step(f"topic scores: {reports[-1]}")

@@ -121,7 +121,7 @@ class PartitionStates:
     def _from_snapshot(self, partition: int, position: Position) -> tuple[OnlineFeatures, int]:
         """The state of a snapshot that is not past the position, and from which the log goes on; else an empty one."""
         try:
-            snapshot = read_snapshot(self._path(partition), self._log_id, SPEC, self._daily)
+            snapshot = read_snapshot(self._path(partition), self._log_id, self._daily)
         except (InvalidSnapshot, OSError) as error:
             LOG.warning("partition %d: %s", partition, error)
             self._metrics.snapshots.labels("invalid").inc()

@@ -36,6 +36,7 @@ class _Chunk(NamedTuple):
     rows: Sequence[tuple[float, ...]]
     version: str
     verdicts: Future[list[Verdict]]
+    conflicts: Sequence[Record]  # under an id that another transaction of their user has: no verdict
 
 
 class _Stages:
@@ -133,6 +134,10 @@ class Worker:
             seconds = [max(now - record.timestamp / 1000, 0.0) for record, _ in chunk.transactions]
             metrics.count_verdicts(chunk.verdicts.result(), seconds)
             metrics.count_features(chunk.rows)
+        if conflicts := [record for chunk in chunks for record in chunk.conflicts]:
+            how = "%d transactions came under ids that others of their users have, and have no score; one at %d:%d"
+            LOG.warning(how, len(conflicts), conflicts[0].partition, conflicts[0].offset)
+            metrics.conflicts.inc(len(conflicts))
         metrics.duplicates.inc(readable - sum(len(chunk.transactions) for chunk in chunks))
         for field, number in wrong.items():
             metrics.dead_letters.labels(field).inc(number)
@@ -158,14 +163,16 @@ class Worker:
     def _features(self, readable: Sequence[tuple[Record, Transaction]]) -> _Chunk:
         """The features of the transactions that are no duplicates; the verdicts are on their way."""
         classifier, online = self.classifier, self._states.online  # one look: another one may take its place meanwhile
-        transactions, rows = [], []
+        transactions, rows, conflicts = [], [], []
         for record, transaction in readable:
             row = online[record.partition].update(transaction)
             if row is not None:
                 transactions.append((record, transaction))
                 rows.append(row)
+            elif online[record.partition].first(transaction) != transaction:
+                conflicts.append(record)
         verdicts = self._classifying.submit(classifier.classify, np.array(rows))
-        return _Chunk(transactions, rows, classifier.version, verdicts)
+        return _Chunk(transactions, rows, classifier.version, verdicts, conflicts)
 
     def _encode(self, chunk: _Chunk) -> list[Output]:
         """The scores, each in the partition of the topic `scores` that goes with its transaction's."""

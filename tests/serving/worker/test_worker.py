@@ -47,7 +47,8 @@ class Client:
 def client(stream):
     payments = list(transactions_of(stream.transactions.head(3 * CHUNK_RECORDS)))
     wire = [(payment.key, payment.to_json()) for payment in payments]
-    wire += [wire[-1], (b"7", b"{")]
+    other = payments[-1]._replace(amount_cents=payments[-1].amount_cents + 1)
+    wire += [wire[-1], (other.key, other.to_json()), (b"7", b"{")]
     return Client(
         [
             SimpleNamespace(partition=0, offset=offset, timestamp=0, key=key, value=value, headers=())
@@ -70,13 +71,17 @@ def test_told_to_stop_in_the_middle_of_a_lost_batch_it_keeps_no_snapshot_of_half
     assert count("prediction_requests_total", STREAM) == 0
 
 
-def test_told_to_stop_after_a_committed_batch_it_keeps_a_snapshot_and_has_counted(client, models, tmp_path):
+def test_told_to_stop_after_a_committed_batch_it_keeps_a_snapshot_and_has_counted(client, models, tmp_path, caplog):
     client.well = True
     count = work(client, models, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["payments-0.snapshot"]
     scored = ("prediction_requests_total", "prediction_latency_seconds_count", "fraud_probability_count")
     assert [count(name, STREAM) for name in scored] == [3 * CHUNK_RECORDS] * 3
-    assert count("duplicate_transactions_total", STREAM) == 1
+    assert count("duplicate_transactions_total", STREAM) == 2
+    assert count("conflicting_transactions_total", STREAM) == 1
+    assert f"came under ids that others of their users have, and have no score; one at 0:{3 * CHUNK_RECORDS + 1}" in (
+        caplog.text
+    )
     assert count("worker_dead_letters_total", {"field": "message"}) == 1
     assert count("worker_lag_records", {"partition": "0"}) == 7
     assert all(count("worker_stage_seconds_count", {"stage": stage}) == 1 for stage in STAGES)

@@ -20,6 +20,7 @@ RISK_DAYS = 14
 PROFILE_DAYS = 14
 PRIOR_TRANSACTIONS = 20  # a merchant's risk starts as if this many transactions had been seen at the base rate
 BASE_RATE = 0.005
+MAX_STALENESS_DAYS = 2
 
 
 class InvalidDailyTables(CapstoneError):
@@ -37,7 +38,7 @@ class DailyTable:
     first_day: int
     values: Floats  # shape (days, keys)
     columns: Mapping[Hashable, int]  # key -> column
-    max_staleness_days: int = 2
+    max_staleness_days: int = MAX_STALENESS_DAYS
 
     def lookup(self, event_time_us: int, key: Hashable) -> float:
         """The value that a transaction at `event_time_us` sees for `key`; NaN when missing."""

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
@@ -37,6 +38,7 @@ class ToyDoor(Collector):
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
     deleted_unread: float = 0.0  # so far; the worker's alone
+    drifted: tuple[str, str] | None = None  # a detector and a column whose statistic is beyond its limit
     door: str = "http"
     address: str = ""
     _counts: Counter[str] = field(default_factory=Counter)
@@ -56,6 +58,9 @@ class ToyDoor(Collector):
         yield _counter("fraud_predictions", self._counts["frauds"], door=self.door)
         yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS, self.door)
         yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS, self.door)
+        drift = GaugeMetricFamily("drift_statistic_ratio", "drift_statistic_ratio", labels=["detector", "column"])
+        drift.add_metric(self.drifted or ("feature", "amount"), 1.5 if self.drifted else 0.2)
+        yield drift
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
         else:
@@ -81,7 +86,7 @@ class ToyDoor(Collector):
         self._scores += np.bincount(np.searchsorted(PROBABILITY_BOUNDS, scores), minlength=len(self._scores))
 
     @contextmanager
-    def changed(self, **values: float) -> Iterator[None]:
+    def changed(self, **values: Any) -> Iterator[None]:
         """The toy behaves like this inside the block, and as before after it."""
         before = {name: getattr(self, name) for name in values}
         for name, value in values.items():

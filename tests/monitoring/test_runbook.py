@@ -7,8 +7,10 @@ import re
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
+from capstone_utils.monitoring.drift.metrics import DriftMetrics
 from capstone_utils.monitoring.prometheus.rules import RULE_FILES
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.worker.metrics import WorkerMetrics
@@ -32,7 +34,7 @@ PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
 
 FAMILIES = {
     metric.name: {metric.name + suffix for suffix in SUFFIXES[metric.type]}
-    for registry in (ServiceMetrics().registry, WorkerMetrics().registry)
+    for registry in (ServiceMetrics().registry, WorkerMetrics().registry, DriftMetrics(CollectorRegistry()).registry)
     for metric in registry.collect()  # also those whose label has no value yet
 }
 EMITTED = set().union(RECORDED, *FAMILIES.values())

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, GRID, INK, MUTED, RED
-from capstone_utils.monitoring.drift import DRIFTED, SHIFTED, bin_counts
+from capstone_utils.monitoring.drift.measures import DRIFTED, SHIFTED, bin_counts
 
 STATUS_COLORS = {"stable": GREEN, "shifted": AMBER, "drifted": RED}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from capstone_utils.errors import InvalidValue
-from capstone_utils.ingestion.arrays import Array, Integers
+from capstone_utils.ingestion.arrays import Array, Booleans, Integers
 from capstone_utils.ingestion.places import PLACES
 from capstone_utils.ingestion.simulation.customers import device_names, make_customers
 from capstone_utils.ingestion.simulation.fraud.scenarios import (
@@ -51,8 +52,15 @@ STREAMS = (
     "prices",
     "devices",
     "labels",
-    "cash_out_labels",
+    "drift_labels",
 )
+USUAL = {
+    "card_testing": card_testing,
+    "account_takeover": account_takeover,
+    "cloned_card": cloned_card,
+    "compromised_merchant": compromised_merchant,
+}
+Drift = Literal["cash_out", "adapt"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,8 @@ class SimulatorConfig:
     fraud: FraudRates = field(default_factory=FraudRates)
     hard_negatives: HardNegativeRates = field(default_factory=HardNegativeRates)
     label_noise: LabelNoise = field(default_factory=LabelNoise)
-    drift_day: int | None = None  # cash_out begins on this day, 0 being the first
+    drift_day: int | None = None  # the drift begins on this day, 0 being the first
+    drift: Drift = "cash_out"  # a scenario more, or thieves who adapt: those of before blend in as on "hard"
     difficulty: Difficulty = "standard"
 
     def __post_init__(self) -> None:
@@ -81,6 +90,8 @@ class SimulatorConfig:
             _check_whole("drift_day", self.drift_day, 0, self.days - 1)
         if self.difficulty not in BLENDS:
             raise InvalidValue(f"difficulty={self.difficulty!r} is none of {', '.join(BLENDS)}")
+        if self.drift not in get_args(Drift):
+            raise InvalidValue(f"drift={self.drift!r} is none of {', '.join(get_args(Drift))}")
         for name, kind in (("fraud", FraudRates), ("hard_negatives", HardNegativeRates), ("label_noise", LabelNoise)):
             if not isinstance(getattr(self, name), kind):
                 raise InvalidValue(f"{name}={getattr(self, name)!r} is not a {kind.__name__}")
@@ -126,8 +137,12 @@ def simulate(config: SimulatorConfig) -> Simulation:
     merchants = make_merchants(np.random.default_rng(streams["merchants"]))
     blocks = _rows(config, merchants, streams)
     cents, times_us = _money_and_times(blocks, config.start_us(), streams["prices"])
-    order = np.argsort(times_us, kind="stable")
-    rows, cents, times_us = concatenate(blocks).where(order), cents[order], times_us[order]
+    added = np.repeat(np.arange(len(blocks)) > len(USUAL), list(map(len, blocks)))
+    rows, order = concatenate(blocks), np.argsort(times_us, kind="stable")
+    rows, cents, times_us, added = rows.where(order), cents[order], times_us[order], added[order]
+    labels = _labels(times_us, rows.scenario, added, config.label_noise, streams)
+    kept = ~_given_up(config, times_us, rows.scenario, added)
+    rows, cents, times_us, labels = rows.where(kept), cents[kept], times_us[kept], labels[kept]
     ids = np.arange(1, len(rows) + 1, dtype=np.int64)
     transactions = pd.DataFrame(
         {
@@ -140,7 +155,6 @@ def simulate(config: SimulatorConfig) -> Simulation:
             "device": _devices(rows.device, config.customers, streams["devices"]),
         }
     )
-    labels = _labels(ids, times_us, rows.scenario, config.label_noise, streams)
     truth = pd.DataFrame(
         {
             "transaction_id": ids,
@@ -148,7 +162,7 @@ def simulate(config: SimulatorConfig) -> Simulation:
             "hard_negative": pd.Categorical.from_codes(rows.hard_negative, list(HARD_NEGATIVES)),
         }
     )
-    return Simulation(config, transactions, labels, truth)
+    return Simulation(config, transactions, labels.assign(transaction_id=ids).reset_index(drop=True), truth)
 
 
 def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.random.SeedSequence]) -> list[Rows]:
@@ -160,16 +174,22 @@ def _rows(config: SimulatorConfig, merchants: Merchants, streams: dict[str, np.r
     honest = purchases(customers, merchants, life, config.hard_negatives, config.days, weekday, draw["purchases"])
     world = make_world(customers, merchants, life, honest, config.days)
     blend, rates = BLENDS[config.difficulty], config.fraud
-    blocks = [
-        honest,
-        card_testing(world, rates.card_testing, blend, draw["card_testing"]),
-        account_takeover(world, rates.account_takeover, blend, draw["account_takeover"]),
-        cloned_card(world, rates.cloned_card, blend, draw["cloned_card"]),
-        compromised_merchant(world, rates.compromised_merchant, blend, draw["compromised_merchant"]),
-    ]
-    if config.drift_day is not None:
+    blocks = [honest, *(scenario(world, getattr(rates, name), blend, draw[name]) for name, scenario in USUAL.items())]
+    if config.drift_day is not None and config.drift == "cash_out":
         blocks.append(cash_out(world, rates.cash_out, config.drift_day, blend, draw["cash_out"]))
+    elif config.drift_day is not None:
+        for name, scenario in USUAL.items():  # the same thieves, from the same source of randomness
+            adapted = scenario(world, getattr(rates, name), BLENDS["hard"], np.random.default_rng(streams[name]))
+            blocks.append(adapted.where(adapted.second >= config.drift_day * DAY_SECONDS))
     return [until(block, config.days) for block in blocks]
+
+
+def _given_up(config: SimulatorConfig, times_us: Integers, scenario: Integers, added: Booleans) -> Booleans:
+    """A mask of the thefts that thieves who adapt do no longer commit in their former way."""
+    if config.drift_day is None or config.drift != "adapt":
+        return np.zeros(len(times_us), dtype=bool)
+    begins_us = config.start_us() + config.drift_day * DAY_SECONDS * SECOND_US
+    return ~added & (scenario > 0) & (times_us >= begins_us)
 
 
 def _money_and_times(blocks: list[Rows], start_us: int, stream: np.random.SeedSequence) -> tuple[Array, Array]:
@@ -184,17 +204,17 @@ def _money_and_times(blocks: list[Rows], start_us: int, stream: np.random.SeedSe
 
 
 def _labels(
-    ids: Integers,
     times_us: Integers,
     scenario: Integers,
+    added: Booleans,
     noise: LabelNoise,
     streams: dict[str, np.random.SeedSequence],
 ) -> pd.DataFrame:
-    """The labels, drawn apart for cash_out, so that drift changes no others."""
-    drifted = scenario == SCENARIOS.index("cash_out")
+    """The labels, drawn apart for what a drift adds, so that it changes no others; `transaction_id` is the position."""
+    position = np.arange(len(times_us))
     parts = [
-        draw_labels(ids[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(streams[source]))
-        for chosen, source in ((~drifted, "labels"), (drifted, "cash_out_labels"))
+        draw_labels(position[chosen], times_us[chosen], scenario[chosen] > 0, noise, np.random.default_rng(source))
+        for chosen, source in ((~added, streams["labels"]), (added, streams["drift_labels"]))
     ]
     return pd.concat(parts).sort_values("transaction_id", ignore_index=True)
 

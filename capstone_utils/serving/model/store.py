@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import xgboost as xgb
 
@@ -17,11 +17,13 @@ from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec
 from capstone_utils.files import write_text
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.fallback import Fallback, InvalidFallback, parse_fallback
+from capstone_utils.serving.reference import SCORE, InvalidReference, Reference, parse_reference
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 FILES = {"score": "fraud_detection_model.json", "predict": "predict_model.json"}
-FALLBACK = "fallback.json"
+FALLBACK, REFERENCE = "fallback.json", "reference.json"
+Part = TypeVar("Part", Fallback, Reference)
 PACKAGES = ("xgboost", "numpy", "pandas", "scikit-learn")
 
 
@@ -33,12 +35,14 @@ class InvalidModel(CapstoneError):
 class Models:
     """The models of a version: `score` for raw transactions (the full set), `predict` for the brief's five features.
 
-    `fallback` decides on raw transactions where `score` cannot be trusted to; without it, `score` always decides.
+    `fallback` decides on raw transactions where `score` cannot be trusted to; without it, `score` always decides. With
+    the `reference` of ordinary weeks, drift can be watched from the first day on which the version decides.
     """
 
     score: ThresholdedModel
     predict: ThresholdedModel
     fallback: Fallback | None = None
+    reference: Reference | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # periods and counts, for people
     metrics: Mapping[str, float] = field(default_factory=dict)  # on the test weeks, for people and for gates
     version: str = ""  # the beginning of the manifest's SHA-256, once they are read from a directory
@@ -66,9 +70,10 @@ def write_models(models: Models, directory: Path, spec: FeatureSpec = SPEC) -> N
             "features": list(model.features),
             "threshold": model.threshold,
         }
-    if models.fallback:
-        text = texts[FALLBACK] = models.fallback.to_json()
-        entries["fallback"] = {"file": FALLBACK, "sha256": _sha256(text.encode())}
+    for role, file, part in (("fallback", FALLBACK, models.fallback), ("reference", REFERENCE, models.reference)):
+        if part:
+            text = texts[file] = part.to_json()
+            entries[role] = {"file": file, "sha256": _sha256(text.encode())}
     manifest = {
         "format": FORMAT,
         "spec_hash": spec.hash,
@@ -130,7 +135,8 @@ def _models(directory: Path, manifest: Mapping[str, Any], version: str, spec: Fe
     entries = manifest["models"]
     return Models(
         **{role: _thresholded_model(directory, entries[role]) for role in FILES},
-        fallback=_fallback(directory, entries["fallback"]) if "fallback" in entries else None,
+        fallback=_parsed(parse_fallback, directory, entries["fallback"]) if "fallback" in entries else None,
+        reference=_parsed(parse_reference, directory, entries["reference"]) if "reference" in entries else None,
         training=manifest["training"],
         metrics=manifest["metrics"],
         version=version,
@@ -155,10 +161,10 @@ def _thresholded_model(directory: Path, entry: Mapping[str, Any]) -> Thresholded
     return ThresholdedModel(booster, float(threshold))
 
 
-def _fallback(directory: Path, entry: Mapping[str, Any]) -> Fallback:
+def _parsed(parse: Callable[[bytes], Part], directory: Path, entry: Mapping[str, Any]) -> Part:
     try:
-        return parse_fallback(_verified(directory, entry))
-    except InvalidFallback as error:
+        return parse(_verified(directory, entry))
+    except (InvalidFallback, InvalidReference) as error:
         raise InvalidModel(f"{directory / entry['file']}: {error}; train the model again (notebook 3)") from None
 
 
@@ -191,6 +197,8 @@ def _check_features(models: Models, spec: FeatureSpec) -> None:
     features = {role: model.features for role, model in models.by_role.items()}
     if models.fallback:
         wanted["fallback"], features["fallback"] = wanted["score"], models.fallback.anomaly.features
+    if models.reference:
+        wanted["reference"], features["reference"] = (*wanted["score"], SCORE), models.reference.columns
     for role, names in features.items():
         if names != wanted[role]:
             raise InvalidModel(

@@ -13,6 +13,7 @@ from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.training.fit_fallback import fit_fallback
+from capstone_utils.serving.training.fit_reference import fit_reference
 from capstone_utils.serving.training.splits import Split
 from capstone_utils.serving.training.thresholds import steady_threshold
 
@@ -102,4 +103,5 @@ def train_model(split: Split, features: Sequence[str], seed: int = 0) -> Trained
 def train_models(split: Split, spec: FeatureSpec = SPEC, seed: int = 0) -> Models:
     """All models that a service needs; the test weeks are not used."""
     score, brief = (train_model(split, names, seed) for names in (spec.names, BRIEF_FEATURES))
-    return Models(score.model, brief.model, fit_fallback(split, score.before))
+    fallback = fit_fallback(split, score.before)
+    return Models(score.model, brief.model, fallback, fit_reference(split, score.model, score.before, fallback))

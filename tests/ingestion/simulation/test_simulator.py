@@ -180,6 +180,32 @@ def test_the_drift_switch_adds_cash_out_from_its_day_on_and_changes_no_other_row
     assert added["event_time_us"].min() < SMALL.start_us() + 13 * 86_400_000_000
 
 
+def everything(stream: Simulation, rows: pd.Series) -> pd.DataFrame:
+    """All that is known of the chosen payments but their numbers, as plain values."""
+    frame = pd.concat([stream.transactions, stream.labels.iloc[:, 1:], stream.truth.iloc[:, 1:]], axis=1)
+    return frame.loc[rows.to_numpy(), list(frame)[1:]].astype(object).reset_index(drop=True)
+
+
+def test_thieves_who_adapt_change_their_own_payments_from_that_day_on_and_no_other_row() -> None:
+    before, after = simulate(SMALL), simulate(replace(SMALL, drift_day=10, drift="adapt"))
+    day = SMALL.start_us() + 10 * 86_400_000_000
+    first, second = (
+        everything(stream, (stream.transactions["event_time_us"] < day) | (stream.truth["scenario"] == "legitimate"))
+        for stream in (before, after)
+    )
+    assert second.equals(first)
+    hard = simulate(replace(SMALL, difficulty="hard"))
+    late = [
+        stream.transactions.loc[
+            (stream.transactions["event_time_us"] >= day) & (stream.truth["scenario"] == "account_takeover"),
+            ["user_id", "merchant", "device", "location"],
+        ].astype(str)
+        for stream in (after, hard)
+    ]
+    assert late[0].reset_index(drop=True).equals(late[1].reset_index(drop=True))
+    assert len(late[0]) > 10
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS[1:])
 def test_more_of_one_scenario_moves_no_other_payment(scenario: str) -> None:
     usual = replace(SMALL, drift_day=5)
@@ -212,6 +238,7 @@ def test_tiny_and_extreme_worlds_can_be_simulated(config: SimulatorConfig) -> No
         ({"customers": 0}, "customers=0 is not a whole number from 1 to 1000000"),
         ({"days": True}, "days=True is not a whole number from 1 to 3660"),
         ({"days": 10, "drift_day": 10}, "drift_day=10 is not a whole number from 0 to 9"),
+        ({"drift": "inflation"}, "drift='inflation' is none of cash_out, adapt"),
         ({"difficulty": "brutal"}, "difficulty='brutal' is none of easy, standard, hard"),
         ({"start": "05.01.2026"}, "start='05.01.2026' is not a date like 2026-01-05"),
         ({"start": None}, "start=None is not a date like 2026-01-05"),

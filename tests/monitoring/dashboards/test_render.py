@@ -120,7 +120,6 @@ def test_the_briefs_panels_ask_the_briefs_questions():
         ("Latency of a prediction", "LatencyHigh"),
         ("Error rate", "ErrorRateHigh"),
         ("Error rate over time", "ErrorRateHigh"),
-        ("Score drift", "ScoreDrift"),
     ],
 )
 def test_a_panel_turns_red_where_its_alert_begins(title, alert):

@@ -13,12 +13,14 @@ from capstone_utils.serving.model.store import (
     FILES,
     FORMAT,
     MANIFEST,
+    REFERENCE,
     InvalidModel,
     Models,
     read_manifest,
     read_models,
     write_models,
 )
+from capstone_utils.serving.reference import SCORE
 
 
 @pytest.fixture
@@ -123,14 +125,6 @@ def test_a_fallback_goes_with_the_model_and_decides_as_before(trained, split, tm
     assert loaded.bound == trained.fallback.bound
 
 
-def test_a_changed_fallback_is_refused(trained, tmp_path):
-    write_models(trained, tmp_path)
-    file = tmp_path / FALLBACK
-    file.write_text(file.read_text().replace("0.3", "0.4", 1))
-    with pytest.raises(InvalidModel, match=f"{FALLBACK} has the SHA-256"):
-        read_models(tmp_path)
-
-
 def test_a_fallback_that_is_none_although_its_checksum_fits_is_refused(trained, tmp_path):
     write_models(trained, tmp_path)
     (tmp_path / FALLBACK).write_text("[]")
@@ -138,3 +132,35 @@ def test_a_fallback_that_is_none_although_its_checksum_fits_is_refused(trained, 
     rewrite(tmp_path, lambda manifest: manifest["models"]["fallback"].update(sha256=digest))
     with pytest.raises(InvalidModel, match=rf"{FALLBACK}: it holds no fallback .*; train the model again"):
         read_models(tmp_path)
+
+
+def test_a_reference_goes_with_the_model_as_it_was(trained, tmp_path):
+    write_models(trained, tmp_path)
+    loaded = read_models(tmp_path).reference
+    assert loaded.to_json() == trained.reference.to_json()
+    assert loaded.columns == (*SPEC.names, SCORE)
+
+
+@pytest.mark.parametrize("part", ["fallback", "reference"])
+def test_a_part_that_may_be_missing_is_refused_when_it_was_changed(trained, tmp_path, part):
+    write_models(trained, tmp_path)
+    file = tmp_path / f"{part}.json"
+    file.write_text(file.read_text().replace("0.0", "0.1", 1))
+    with pytest.raises(InvalidModel, match=f"{part}.json has the SHA-256"):
+        read_models(tmp_path)
+
+
+def test_a_reference_that_is_none_although_its_checksum_fits_is_refused(trained, tmp_path):
+    write_models(trained, tmp_path)
+    (tmp_path / REFERENCE).write_text("[]")
+    digest = hashlib.sha256(b"[]").hexdigest()
+    rewrite(tmp_path, lambda manifest: manifest["models"]["reference"].update(sha256=digest))
+    with pytest.raises(InvalidModel, match=rf"{REFERENCE}: it holds no reference .*; train the model again"):
+        read_models(tmp_path)
+
+
+def test_a_reference_of_other_columns_is_refused_before_anything_is_written(trained, tmp_path):
+    other = replace(trained.reference, columns=("amount", *trained.reference.columns[1:][::-1]))
+    with pytest.raises(InvalidModel, match="the model 'reference' takes the features"):
+        write_models(replace(trained, reference=other), tmp_path)
+    assert not any(tmp_path.iterdir())

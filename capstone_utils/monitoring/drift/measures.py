@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
-from capstone_utils.ingestion.arrays import Floats
+from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.arrays import Floats, Integers
+from capstone_utils.serving.reference import count, tenths
 
-BINS = 10
+BATCH = frozenset(feature.name for feature in SPEC.daily)
 # Below 500 rows chance alone moves the index: with n and m rows in b bins it is about (b - 1) * (1/n + 1/m) when
 # nothing changed. B. Yurdakul, J. Naranjo: Statistical properties of the population stability index, Journal of Risk
 # Model Validation 14 (2020).
@@ -26,6 +28,9 @@ def drift_report(reference: pd.DataFrame, recent: pd.DataFrame) -> pd.DataFrame:
     difference once rows are many: go by the sizes). `status` is "stable" (psi below 0.1), "shifted" or "drifted"
     (0.25 and more).
 
+    A batch feature is compared by its missing share alone, as psi over two bins, without ks and p. Its table is made
+    again each night, and then every value moves a little, though nobody pays otherwise than before.
+
     Args:
         reference: numbers as the model was trained on; scores may stand among them as a column.
         recent: the same columns, as seen lately; further columns are left alone.
@@ -39,9 +44,12 @@ def drift_report(reference: pd.DataFrame, recent: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for feature in reference.columns:
         before, now = _numbers("reference", reference, feature), _numbers("recent", recent, feature)
+        if feature in BATCH:
+            before, now = (np.where(np.isnan(values), np.nan, 0.0) for values in (before, now))
         psi = population_stability_index(before, now)
         status = "stable" if psi < SHIFTED else "shifted" if psi < DRIFTED else "drifted"
-        rows.append((feature, psi, *_kolmogorov_smirnov(before, now), status))
+        distance = (np.nan, np.nan) if feature in BATCH else _kolmogorov_smirnov(before, now)
+        rows.append((feature, psi, *distance, status))
     report = pd.DataFrame(rows, columns=["feature", "psi", "ks", "p", "status"])
     return report.sort_values("psi", ascending=False, ignore_index=True)
 
@@ -58,24 +66,29 @@ def population_stability_index(reference: Floats, recent: Floats) -> float:
     >>> round(population_stability_index(ages, ages), 6), population_stability_index(ages, ages + 100) > 0.1
     (0.0, True)
     """
-    counts = bin_counts(reference, recent)
-    seen = counts[counts.sum(axis=1) > 0] + 0.5
-    shares = seen / seen.sum()
-    return float(((shares["recent"] - shares["reference"]) * np.log(shares["recent"] / shares["reference"])).sum())
+    edges = tenths(reference)
+    return float(index_of_counts(count(reference, edges), count(recent, edges)))
+
+
+def index_of_counts(reference: Integers, recent: Integers) -> Floats:
+    """The same index of counts in bins, along the last axis; bins that are empty on both sides are left out."""
+    seen = reference + recent > 0
+    p, q = (np.where(seen, counts + 0.5, 0.0) for counts in (reference, recent))
+    p, q = p / p.sum(axis=-1, keepdims=True), q / q.sum(axis=-1, keepdims=True)
+    terms = (q - p) * np.log(np.where(seen, q, 1.0) / np.where(seen, p, 1.0))
+    index: Floats = terms.sum(axis=-1)
+    return index
 
 
 def bin_counts(reference: Floats, recent: Floats) -> pd.DataFrame:
     """Rows in each bin (index: what the bin holds) of the two samples (columns reference, recent)."""
-    known = reference[~np.isnan(reference)]
-    least = known.min() if len(known) else 0.0
-    tenths = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]) if len(known) else ()
-    edges = np.unique([np.nextafter(least, -np.inf), *tenths])
-    upper = [f"to {edge:.4g}" for edge in edges[1:]]
-    names = [f"under {least:.4g}", *upper, f"over {edges[-1]:.4g}", MISSING]
+    edges = tenths(reference)
+    least = np.nextafter(edges[0], np.inf) + 0.0  # no "-0"
+    names = [f"under {least:.4g}", *(f"to {edge:.4g}" for edge in edges[1:]), f"over {edges[-1]:.4g}", MISSING]
     columns = {}
     for name, values in (("reference", reference), ("recent", recent)):
-        places = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values))
-        columns[name] = np.bincount(places, minlength=len(names))
+        counts = count(values, edges)
+        columns[name] = np.append(counts[: len(edges) + 1], counts[-1])
     return pd.DataFrame(columns, index=names)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from capstone_utils.course.figures.drift import draw_drift
-from capstone_utils.monitoring.drift import bin_counts, drift_report, population_stability_index
+from capstone_utils.monitoring.drift.measures import bin_counts, drift_report, population_stability_index
 
 RNG = np.random.default_rng(11)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +27,7 @@ from capstone_utils.settings import ROOT, Settings
 NOTEBOOKS = ROOT / "notebooks"
 TRACEBACK_LINES = 15
 PROGRESS = "{desc:<36} cell {n:>2} of {total}  {elapsed}"
+NO_ALT = 'alt="No description has been provided for this image"'  # nbconvert's template knows no other
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -90,8 +92,17 @@ def write_page(executed: Path) -> Path:
     """Write the HTML page of an executed notebook beside it; nothing is fetched for it."""
     page = executed.with_suffix(".html")
     html, _ = HTMLExporter().from_filename(str(executed))
+    for alt in alt_texts(nbformat.read(executed, as_version=4)):
+        html = html.replace(NO_ALT, f'alt="{escape(alt)}"', 1)  # in the page's order
     page.write_text(html, encoding="utf-8")
     return page
+
+
+def alt_texts(notebook: NotebookNode) -> list[str]:
+    """The text of each of the notebook's pictures, in their order; nbconvert's own where there is none."""
+    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+    metadata = [output.metadata for output in outputs if "image/png" in output.get("data", {})]
+    return [each.get("image/png", {}).get("alt", "A picture without a description.") for each in metadata]
 
 
 def run_course() -> int:

@@ -54,15 +54,15 @@ def _prometheus(_: argparse.Namespace) -> int:
     from capstone_utils.monitoring.prometheus.server import start_prometheus
 
     settings = Settings.from_environment()
-    service, worker = (f"{settings.host}:{port}" for port in (settings.metrics_port, settings.worker_metrics_port))
-    with start_prometheus(settings, {"fastapi_metrics": service, "stream_worker": worker}) as prometheus:
+    ports = settings.metrics_port, settings.worker_metrics_port, settings.feedback_metrics_port
+    service, worker, feedback = (f"{settings.host}:{port}" for port in ports)
+    targets = {"fastapi_metrics": service, "stream_worker": worker, "feedback": feedback}
+    with start_prometheus(settings, targets) as prometheus:
         if not prometheus.started:
             print(f"A Prometheus of this work directory is running already at {prometheus.url}.")
             return 0
-        print(
-            f"Prometheus answers at {prometheus.url}; it scrapes the service at {service} and the worker at {worker};"
-        )
-        print("Ctrl-C stops it.")
+        print(f"Prometheus answers at {prometheus.url}; it scrapes the service at {service}, the worker at {worker}")
+        print(f"and feedback at {feedback}; Ctrl-C stops it.")
         _wait_for_a_signal()
     return 0
 
@@ -162,6 +162,12 @@ def _work(_: argparse.Namespace) -> int:
     return main()
 
 
+def _feedback(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.feedback.main import main
+
+    return main()
+
+
 def _refresh(_: argparse.Namespace) -> int:
     from capstone_utils.course.authoring.refresh import refresh_notebooks
 
@@ -175,6 +181,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "prometheus": _prometheus,
     "serve": _serve,
     "worker": _work,
+    "feedback": _feedback,
     "dead-letters": _dead_letters,
     "models": _models,
     "simulate": _simulate,

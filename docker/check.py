@@ -67,7 +67,7 @@ class System:
         )
         self.grafana = httpx.Client(base_url=f"http://127.0.0.1:{ports[3]}", timeout=30, auth=grafana_login)
         self.prometheus = PrometheusClient(f"http://127.0.0.1:{ports[2]}")
-        self.services = sorted({"kafka", "worker", "service", "prometheus", "grafana"} - {*without})
+        self.services = sorted({"kafka", "worker", "feedback", "service", "prometheus", "grafana"} - {*without})
         self.classifiers: dict[str, Classifier] = {}
 
     def compose(self, command: str) -> str:

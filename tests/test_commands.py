@@ -55,19 +55,19 @@ def test_simulate_writes_a_stream_its_labels_and_the_truth(tmp_path, capsys):
 
 
 def test_prometheus_scrapes_the_service_and_the_worker(fresh):
-    settings = replace(fresh, metrics_port=18001, worker_metrics_port=18002)
+    settings = replace(fresh, metrics_port=18001, worker_metrics_port=18002, feedback_metrics_port=18003)
     run = "from argparse import Namespace; from capstone_utils.commands import run_command;"
     command = [sys.executable, "-c", f"{run} run_command(Namespace(command='prometheus'))"]
     environment = os.environ | settings.to_environment()
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()
-            assert "the service at 127.0.0.1:18001 and the worker at 127.0.0.1:18002" in line
+            assert "the service at 127.0.0.1:18001, the worker at 127.0.0.1:18002" in line
             prometheus = PrometheusClient(re.search(r"http://\S+:\d+", line)[0])
             jobs = prometheus.wait_for(lambda: {target.job for target in prometheus.targets()})
         finally:
             process.send_signal(signal.SIGINT)
-    assert jobs == {"fastapi_metrics", "stream_worker"}
+    assert jobs == {"fastapi_metrics", "stream_worker", "feedback"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
+from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.prometheus.rules import ALERTS
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.worker.metrics import WorkerMetrics
@@ -29,7 +30,7 @@ PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
 
 FAMILIES = {
     metric.name: {metric.name + suffix for suffix in SUFFIXES[metric.type]}
-    for registry in (ServiceMetrics().registry, WorkerMetrics().registry)
+    for registry in (ServiceMetrics().registry, WorkerMetrics().registry, FeedbackMetrics().registry)
     for metric in registry.collect()  # also those whose label has no value yet
 }
 EMITTED = set().union(*FAMILIES.values())

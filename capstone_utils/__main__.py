@@ -38,6 +38,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("pager", "show the messages of an Alertmanager that runs elsewhere, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
     add("worker", WORKER)
+    add("feedback", "join scores with the labels that arrive, and publish the quality of the verdicts, until Ctrl-C")
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")
     letters.add_argument("action", choices=["list", "replay"], help="replay: what is readable now is sent again")
     letters.add_argument("--most", type=int, default=20, help="how many are shown (20)")

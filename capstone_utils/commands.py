@@ -58,17 +58,16 @@ def _prometheus(_: argparse.Namespace) -> int:
     from capstone_utils.monitoring.prometheus.server import start_prometheus
 
     settings = Settings.from_environment()
-    service, worker = (f"{settings.host}:{port}" for port in (settings.metrics_port, settings.worker_metrics_port))
-    targets = {"fastapi_metrics": service, "stream_worker": worker}
+    ports = settings.metrics_port, settings.worker_metrics_port, settings.feedback_metrics_port
+    service, worker, feedback = (f"{settings.host}:{port}" for port in ports)
+    targets = {"fastapi_metrics": service, "stream_worker": worker, "feedback": feedback}
     alertmanager = f"{settings.host}:{settings.alertmanager_port}"
     with start_prometheus(settings, targets, alertmanager=alertmanager) as prometheus:
         if not prometheus.started:
             print(f"A Prometheus of this work directory is running already at {prometheus.url}.")
             return 0
-        print(
-            f"Prometheus answers at {prometheus.url}; it scrapes the service at {service} and the worker at {worker};"
-        )
-        print("Ctrl-C stops it.")
+        print(f"Prometheus answers at {prometheus.url}; it scrapes the service at {service}, the worker at {worker}")
+        print(f"and feedback at {feedback}; Ctrl-C stops it.")
         _wait_for_a_signal()
     return 0
 
@@ -193,6 +192,12 @@ def _work(_: argparse.Namespace) -> int:
     return main()
 
 
+def _feedback(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.feedback.main import main
+
+    return main()
+
+
 def _refresh(_: argparse.Namespace) -> int:
     from capstone_utils.course.authoring.refresh import refresh_notebooks
 
@@ -208,6 +213,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "pager": _pager,
     "serve": _serve,
     "worker": _work,
+    "feedback": _feedback,
     "dead-letters": _dead_letters,
     "models": _models,
     "simulate": _simulate,

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -20,7 +20,13 @@ class Child:
     went, the pipe closes and the supervisor ends the server: no signal has to be caught for it.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,  # beside this process's own
+    ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         with log.open("ab") as output:
@@ -30,6 +36,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 cwd=cwd,
+                env=os.environ | dict(environment or {}),
                 start_new_session=True,  # Ctrl-C in the terminal reaches the parent, which stops us in order
             )
         atexit.register(self.stop)

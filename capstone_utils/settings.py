@@ -45,6 +45,7 @@ class Settings:
     api_port: int = _port(8000)
     metrics_port: int = _port(8001)
     worker_metrics_port: int = _port(8002)
+    feedback_metrics_port: int = _port(8003)
     prometheus_port: int = _port(9090)
     alertmanager_port: int = _port(9093)
     pager_port: int = _port(9095)
@@ -62,6 +63,9 @@ class Settings:
     state_dir: Path = field(default=Path("state"), metadata={"relative": True})
     # Of the service's journal: when a segment is so large, a snapshot is made and the next segment begun.
     journal_segment_mb: int = field(default=16, metadata={"bounds": Bounds(1, 100_000, "megabytes of a segment")})
+    publish_scores: bool = (
+        False  # the service's scores reach the topic too; then it needs a broker, its responses do not
+    )
     api_key: str = field(default="", repr=False)  # asked of every caller; a must beyond this machine
 
     @classmethod
@@ -104,6 +108,11 @@ class Settings:
         return self.work_dir / self.state_dir / "journal"
 
     @property
+    def feedback(self) -> Path:
+        """The folder in which scores and labels are joined."""
+        return self.work_dir / self.state_dir / "feedback"
+
+    @property
     def models_dir(self) -> Path:
         """The versions of the models, and the pointer to the one that is served."""
         return self.work_dir / "models"
@@ -127,6 +136,10 @@ def _parse(name: str, text: str, setting: Field[Any]) -> object:
         return int(text)
     if not text:
         raise InvalidSetting(f"{name} is empty; give a value or unset it")
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise InvalidSetting(f"{name}={text} is neither true nor false")
+        return text.lower() == "true"
     if issubclass(kind, Path):
         path = Path(text).expanduser()
         return path if setting.metadata.get("relative") else path.resolve()

@@ -30,8 +30,8 @@ _no_text = re.compile(rf"[{CONTROL}\ud800-\udfff]")  # a lone half of a surrogat
 _the_seven = itemgetter(*FIELDS)
 
 
-class InvalidTransaction(CapstoneError):
-    """A message that is no transaction; says which field, what it held and what would be right."""
+class InvalidMessage(CapstoneError):
+    """A message that is not what its topic holds; says which field, what it held and what would be right."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field, self.value, self.expected = field, value, expected
@@ -43,6 +43,10 @@ class InvalidTransaction(CapstoneError):
             super().__init__(f"{field} is missing; it should be {expected}")
         else:
             super().__init__(f"{field}={shown if len(shown) <= 80 else shown[:77] + '...'} is not {expected}")
+
+
+class InvalidTransaction(InvalidMessage):
+    """A message that is no transaction."""
 
 
 class Transaction(NamedTuple):
@@ -72,13 +76,7 @@ class Transaction(NamedTuple):
             InvalidTransaction: for anything else, naming the field (`message` when it is null, no JSON object, or
                 longer than MAX_MESSAGE_BYTES).
         """
-        if message is not None and len(message) > MAX_MESSAGE_BYTES:
-            raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
-        try:
-            fields = orjson.loads(message)  # type: ignore[arg-type]  # None is no JSON either
-        except orjson.JSONDecodeError as error:
-            raise InvalidTransaction("message", message, f"JSON ({error})") from None
-        return cls.from_dict(fields)
+        return cls.from_dict(parse_json(message))
 
     @classmethod
     def from_record(cls, key: bytes | None, message: bytes | None) -> Transaction:
@@ -113,8 +111,8 @@ class Transaction(NamedTuple):
         except KeyError as error:
             raise InvalidTransaction(error.args[0], MISSING, "one of the seven fields") from None
         return cls(
-            _identifier("transaction_id", transaction_id),
-            _identifier("user_id", user_id),
+            to_identifier("transaction_id", transaction_id),
+            to_identifier("user_id", user_id),
             to_cents(amount),
             to_microseconds(timestamp),
             _text("location", location),
@@ -144,6 +142,20 @@ class Transaction(NamedTuple):
         return b"%d" % self.user_id
 
 
+def parse_json(message: bytes | bytearray | memoryview | str | None) -> Any:
+    """What a JSON message holds.
+
+    Raises:
+        InvalidTransaction: for the field `message`, when it is null, no JSON, or longer than MAX_MESSAGE_BYTES.
+    """
+    if message is not None and len(message) > MAX_MESSAGE_BYTES:
+        raise InvalidTransaction("message", f"{len(message):,} bytes", f"at most {MAX_MESSAGE_BYTES:,} bytes long")
+    try:
+        return orjson.loads(message)  # type: ignore[arg-type]  # None is no JSON either
+    except orjson.JSONDecodeError as error:
+        raise InvalidTransaction("message", message, f"JSON ({error})") from None
+
+
 def to_cents(amount: object) -> int:
     """Integer cents of an amount given as a number with at most two decimals.
 
@@ -159,7 +171,7 @@ def to_cents(amount: object) -> int:
     return cents
 
 
-def to_microseconds(timestamp: object) -> int:
+def to_microseconds(timestamp: object, field: str = "timestamp") -> int:
     """Integer microseconds UTC of epoch seconds (int or float) or of ISO 8601 text with an offset.
 
     The letters of the text may be small ones, as in RFC 3339.
@@ -170,18 +182,19 @@ def to_microseconds(timestamp: object) -> int:
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            raise InvalidTransaction("timestamp", timestamp, "ISO 8601 with an offset, like 2026-01-05T09:30:00+00:00")
+            raise InvalidTransaction(field, timestamp, "ISO 8601 with an offset, like 2026-01-05T09:30:00+00:00")
         seconds: float = moment.timestamp()
     elif isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool):
         seconds = timestamp
     else:
-        raise InvalidTransaction("timestamp", timestamp, "epoch seconds or ISO 8601 text")
+        raise InvalidTransaction(field, timestamp, "epoch seconds or ISO 8601 text")
     if not MIN_TIME_US / 1e6 <= seconds <= MAX_TIME_US / 1e6:  # also catches NaN
-        raise InvalidTransaction("timestamp", timestamp, "a time from 2000 to 2100 in epoch seconds")
+        raise InvalidTransaction(field, timestamp, "a time from 2000 to 2100 in epoch seconds")
     return round(seconds * 1_000_000)
 
 
-def _identifier(field: str, value: object) -> int:
+def to_identifier(field: str, value: object) -> int:
+    """The value of a field that names a transaction or a user."""
     if type(value) is not int or not 0 <= value <= MAX_ID:
         number_it = "; number your texts before you send them" if isinstance(value, str) else ""
         raise InvalidTransaction(field, value, f"an integer from 0 to {MAX_ID}{number_it}")

@@ -41,7 +41,7 @@ from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
 
 PROJECT = "fraud-check"  # containers and volumes of its own: those of a system that is in use are left alone
-SERVICES = {"kafka", "worker", "service", "prometheus", "alertmanager", "pager", "grafana"}
+SERVICES = {"kafka", "worker", "feedback", "service", "prometheus", "alertmanager", "pager", "grafana"}
 INTERRUPTIONS = ("stop", "kill worker service", "kill", "down")
 STREAM = SimulatorConfig(seed=4, customers=4000, days=3)  # 2,000 in half a day: all are known yet when sent again
 SENT = 2000  # transactions to the broker around each interruption

@@ -75,6 +75,7 @@ def test_a_user_of_one_door_need_not_start_the_other():
     assert profiles == {
         "kafka": ["stream"],
         "worker": ["stream"],
+        "feedback": ["stream"],
         "service": ["http"],
         "prometheus": None,
         "alertmanager": None,
@@ -120,6 +121,7 @@ def test_the_worker_finds_kafka_its_model_and_a_place_for_its_snapshots_and_prom
     assert f"{environment['CAPSTONE_KAFKA_HOST']}:{environment['CAPSTONE_KAFKA_PORT']}" in listeners
     assert mounts("worker") == {environment["CAPSTONE_WORK_DIR"]: Settings().work_dir}
     assert f"worker-state:{environment['CAPSTONE_STATE_DIR']}" in SERVICES["worker"]["volumes"]
+    assert scraped()["feedback"] == [f"feedback:{Settings().feedback_metrics_port}"]
     assert scraped()["stream_worker"] == [f"worker:{Settings().worker_metrics_port}"]
 
 

@@ -20,7 +20,11 @@ from capstone_utils.settings import ROOT
 
 PACKAGE = ROOT / "capstone_utils"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DOORS = {"worker": "capstone_utils.serving.worker.main", "service": "capstone_utils.serving.service.main"}
+DOORS = {
+    "worker": "capstone_utils.serving.worker.main",
+    "service": "capstone_utils.serving.service.main",
+    "feedback": "capstone_utils.monitoring.feedback.main",
+}
 DISTRIBUTIONS = {
     name: {canonicalize_name(each) for each in own} for name, own in packages_distributions().items()
 }  # by what is imported
@@ -85,7 +89,7 @@ import {module}
 """
 
 
-@pytest.mark.parametrize(("door", "extras"), [("service", ["service"]), ("worker", [])])
+@pytest.mark.parametrize(("door", "extras"), [("service", ["service"]), ("worker", []), ("feedback", [])])
 def test_a_door_needs_nothing_of_the_course(door, extras):
     left_out = declared("course", "spark", "fast") - declared(*extras) - BROUGHT
     blocked = [name for name, own in DISTRIBUTIONS.items() if own & left_out]

@@ -7,7 +7,12 @@ import pytest
 
 from capstone_utils.settings import ROOT, InvalidSetting, Settings, variable
 
-OTHER = {"int": 7, "str": "other", "Path": Path("/elsewhere")}  # a value that is no setting's default, by type
+OTHER = {
+    "int": 7,
+    "bool": True,
+    "str": "other",
+    "Path": Path("/elsewhere"),
+}  # a value that is no setting's default, by type
 
 
 def test_the_brief_s_ports_are_the_defaults():
@@ -62,3 +67,10 @@ def test_an_empty_topic_or_folder_is_refused(name):
 def test_the_page_of_operations_names_every_setting():
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert [variable(setting.name) for setting in fields(Settings) if f"`{variable(setting.name)}`" not in page] == []
+
+
+def test_a_switch_is_true_or_false_and_nothing_else():
+    assert Settings.from_environment({"CAPSTONE_PUBLISH_SCORES": "True"}).publish_scores is True
+    assert Settings.from_environment({"CAPSTONE_PUBLISH_SCORES": "false"}).publish_scores is False
+    with pytest.raises(InvalidSetting, match=r"^CAPSTONE_PUBLISH_SCORES=yes is neither true nor false"):
+        Settings.from_environment({"CAPSTONE_PUBLISH_SCORES": "yes"})

@@ -64,12 +64,14 @@ class ScoreMessage(NamedTuple):
     transaction_id: int
     user_id: int
     timestamp: float
+    amount: float
     prediction: str
     fraud_probability: float
     decided_by: str
     model_version: str
     spec: str
-    source_offset: int
+    door: str  # "stream" or "http"
+    source_offset: int | None  # of the transaction in its partition; None over HTTP
     features: tuple[float | None, ...]
 
     @classmethod
@@ -86,20 +88,22 @@ def verdict_values(verdict: Verdict) -> tuple[str, float, str]:
 
 
 def encode(
-    transaction: Transaction, offset: int, features: Sequence[float], verdict: Verdict, version: str, spec: str
+    transaction: Transaction, offset: int | None, features: Sequence[float], verdict: Verdict, version: str, spec: str
 ) -> bytes:
-    """The topic's message for a transaction that lay at `offset` of its partition."""
+    """The topic's message for a transaction that lay at `offset` of its partition; None: it came over HTTP."""
     prediction, probability, decided_by = verdict_values(verdict)  # a tuple: merging dictionaries would cost 1 us
     return orjson.dumps(
         {
             "transaction_id": transaction.transaction_id,
             "user_id": transaction.user_id,
             "timestamp": transaction.event_time_us / 1_000_000,
+            "amount": transaction.amount_cents / 100,
             "prediction": prediction,
             "fraud_probability": probability,
             "decided_by": decided_by,
             "model_version": version,
             "spec": spec,
+            "door": "http" if offset is None else "stream",
             "source_offset": offset,
             "features": features,
         }

@@ -16,18 +16,73 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
+from capstone_utils.monitoring.feedback.quality import Report, Window
 from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
 from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
 from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
+from capstone_utils.transaction import DAY_US
 
-JOB, STREAM_JOB = "fastapi_metrics", "stream_worker"
+JOB, STREAM_JOB, FEEDBACK_JOB = "fastapi_metrics", "stream_worker", "feedback"
+NOW = 1_767_571_200_000_000  # of a toy stream, microseconds since 1970
+CALM = Report(
+    NOW,
+    NOW,
+    Window(NOW - 14 * DAY_US, NOW - 7 * DAY_US),
+    Window(NOW - 7 * DAY_US, NOW),
+    {},
+    {},
+    [],
+    0,
+    {"score": 0},
+    0.2,
+)
 FACTOR = 30  # five minutes of the rules are ten seconds here
 SCRAPE_INTERVAL = "500ms"
 
 
+class Toy:
+    """What answers scrapes at `address`."""
+
+    address: str = ""
+
+    def _listen(self, registry: CollectorRegistry) -> None:
+        port = int(self.address.rpartition(":")[2] or 0)
+        self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
+        self.address = f"127.0.0.1:{self._server[0].server_port}"
+
+    def close(self) -> None:
+        """Answer no more."""
+        server, thread = self._server
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class ToyFeedback(Toy):
+    """The real metrics of a feedback process, with a report that the tests write."""
+
+    def __init__(self) -> None:
+        self.metrics = FeedbackMetrics()
+        self.metrics.report = CALM
+
+    def listen(self) -> None:
+        """Answer scrapes at `address`, the same one each time."""
+        self._listen(self.metrics.registry)
+
+    @contextmanager
+    def changed(self, **values: object) -> Iterator[None]:
+        """The report says this inside the block, and all is calm after it."""
+        self.metrics.report = CALM._replace(**values)
+        try:
+            yield
+        finally:
+            self.metrics.report = CALM
+
+
 @dataclass(eq=False)  # a registry keeps it as a key
-class ToyDoor(Collector):
+class ToyDoor(Toy, Collector):
     """A service or a worker on paper: every scrape sees the requests of the time since the scrape before."""
 
     requests_per_second: float = 100.0
@@ -39,6 +94,7 @@ class ToyDoor(Collector):
     silent: bool = False  # answers a scrape, with no metric in it
     deleted_unread: float = 0.0  # so far; the worker's alone
     drifted: tuple[str, str] | None = None  # a detector and a column whose statistic is beyond its limit
+    unsent_bytes: float = 0.0  # of the outbox; the service's alone
     door: str = "http"
     address: str = ""
     _counts: Counter[str] = field(default_factory=Counter)
@@ -64,6 +120,7 @@ class ToyDoor(Collector):
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
         else:
+            yield GaugeMetricFamily("outbox_waiting_bytes", "outbox_waiting_bytes", self.unsent_bytes)
             yield _counter("request_errors", self._counts["errors"], kind="failed")
             yield _counter("feature_parity_rows", self._counts["requests"])
             yield _counter("feature_parity_mismatches", self._counts["skewed"], feature="amount")
@@ -101,16 +158,7 @@ class ToyDoor(Collector):
         """Answer scrapes at `address`, the same one each time."""
         registry = CollectorRegistry()
         registry.register(self)
-        port = int(self.address.rpartition(":")[2] or 0)
-        self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
-        self.address = f"127.0.0.1:{self._server[0].server_port}"
-
-    def close(self) -> None:
-        """Answer no more."""
-        server, thread = self._server
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        self._listen(registry)
 
 
 def _counter(name: str, value: float, **labels: str) -> CounterMetricFamily:
@@ -155,6 +203,15 @@ def stream_toy() -> Iterator[ToyDoor]:
 
 
 @pytest.fixture(scope="session")
+def feedback_toy() -> Iterator[ToyFeedback]:
+    """A toy feedback process: `stream_prometheus` scrapes it."""
+    feedback = ToyFeedback()
+    feedback.listen()
+    yield feedback
+    feedback.close()
+
+
+@pytest.fixture(scope="session")
 def monitoring_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A free port and a directory of its own, with the machine's cache."""
     cache = Settings.from_environment().cache_dir
@@ -192,9 +249,14 @@ def quiet_prometheus(
 
 @pytest.fixture(scope="session")
 def stream_prometheus(
-    stream_toy: ToyDoor, monitoring_settings: Settings, rules: Path, tmp_path_factory: pytest.TempPathFactory
+    stream_toy: ToyDoor,
+    feedback_toy: ToyFeedback,
+    monitoring_settings: Settings,
+    rules: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Prometheus]:
-    """The same, over the toy worker."""
+    """The same, over the toy worker and the toy feedback process."""
     settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("stream"))
-    with start_prometheus(settings, {STREAM_JOB: stream_toy.address}, SCRAPE_INTERVAL, [rules]) as running:
+    targets = {STREAM_JOB: stream_toy.address, FEEDBACK_JOB: feedback_toy.address}
+    with start_prometheus(settings, targets, SCRAPE_INTERVAL, [rules]) as running:
         yield running

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
 from capstone_utils.monitoring.drift.metrics import DriftMetrics
+from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.prometheus.rules import RULE_FILES
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.worker.metrics import WorkerMetrics
@@ -34,7 +35,12 @@ PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
 
 FAMILIES = {
     metric.name: {metric.name + suffix for suffix in SUFFIXES[metric.type]}
-    for registry in (ServiceMetrics().registry, WorkerMetrics().registry, DriftMetrics(CollectorRegistry()).registry)
+    for registry in (
+        ServiceMetrics().registry,
+        WorkerMetrics().registry,
+        FeedbackMetrics().registry,
+        DriftMetrics(CollectorRegistry()).registry,
+    )
     for metric in registry.collect()  # also those whose label has no value yet
 }
 EMITTED = set().union(RECORDED, *FAMILIES.values())

@@ -41,11 +41,13 @@ def test_the_topic_s_message_can_be_made_from_the_journal_s_row():
         "transaction_id": 1,
         "user_id": 7,
         "timestamp": 1767225600.123457,
+        "amount": 19.99,
         "prediction": "Legit",
         "fraud_probability": 0.3,
         "decided_by": "model",
         "model_version": "abc",
         "spec": "def",
+        "door": "stream",
         "source_offset": 5,
         "features": [19.99, None, 1 / 3, 5e-324],
     }

@@ -9,11 +9,12 @@ import pandas as pd
 
 from capstone_utils.errors import InvalidValue
 from capstone_utils.ingestion.arrays import Array
-from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
+from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, Label
 from capstone_utils.transaction import DAY_US
 
 MEDIAN_REPORT_DAYS = 2.0
 REPORT_SPREAD = 0.6  # standard deviation of the logarithm of the reporting delay
+CALL_DAYS = 3  # who notices at once calls; what comes later comes with the month's statement, as a chargeback
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,24 @@ def draw_labels(
     days[reported] = np.minimum(drawn, LABEL_DELAY_DAYS)
     known_at = event_times_us + (days * DAY_US).astype(np.int64)
     return pd.DataFrame({"transaction_id": transaction_ids, "is_fraud": reported, "known_at_us": known_at})
+
+
+def reports(transactions: pd.DataFrame, labels: pd.DataFrame) -> list[Label]:
+    """The reports of fraud as messages, in the order in which they become known; of all else nobody speaks.
+
+    Columns: transaction_id, user_id, event_time_us; transaction_id, is_fraud, known_at_us, as `Simulation` has them.
+    """
+    reported = labels[labels["is_fraud"]].merge(transactions, on="transaction_id").sort_values("known_at_us")
+    names = ["transaction_id", "user_id", "event_time_us", "known_at_us"]
+    rows = zip(*(reported[name].tolist() for name in names), strict=True)
+    return [
+        Label(
+            transaction_id,
+            user_id,
+            True,
+            time_us,
+            known_at_us,
+            "customer" if known_at_us - time_us < CALL_DAYS * DAY_US else "chargeback",
+        )
+        for transaction_id, user_id, time_us, known_at_us in rows
+    ]

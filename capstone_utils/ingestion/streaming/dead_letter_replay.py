@@ -15,12 +15,13 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.labels import Label
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, own_headers
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.settings import Settings
-from capstone_utils.transaction import InvalidTransaction, Transaction
+from capstone_utils.transaction import InvalidMessage, Transaction
 
 GROUP = "dead-letter-replay"
 BATCH = 500
@@ -66,7 +67,7 @@ def pending_dead_letters(settings: Settings) -> Iterator[DeadLetter]:
 
 
 def replay(settings: Settings) -> Replay:
-    """Send each that is readable now to its topic, under its user's key, as a transaction that arrives now.
+    """Send each that is readable now to its topic, under its user's key, as a message that arrives now.
 
     Raises:
         TopicError, NoBroker: when there is no dead-letter topic, no broker.
@@ -100,11 +101,11 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
     readable = 0
     producer.begin_transaction()
     for record in batch:
-        transaction = _transaction(record.value)
-        if transaction is None:
+        topic, key = _readable(record, settings)
+        if key is None:
             producer.send(settings.dead_letter_topic, record, record.key, own_headers(record.headers), 0)
         else:
-            producer.send(settings.transactions_topic, record, transaction.key)
+            producer.send(topic, record, key)
             readable += 1
     partition = TopicPartition(settings.dead_letter_topic, 0)
     producer.send_offsets_to_transaction({partition: OffsetAndMetadata(batch[-1].offset + 1, "", -1)}, GROUP)
@@ -112,12 +113,14 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
     return readable
 
 
-def _transaction(value: bytes | None) -> Transaction | None:
-    """The transaction in a dead letter, whatever key it lay under; None when it is unreadable."""
+def _readable(record: ConsumerRecord, settings: Settings) -> tuple[str, bytes | None]:
+    """The topic of a dead letter, and the key under which it belongs there; no key when it is unreadable."""
+    from_labels = dict(record.headers).get("source_topic") == settings.labels_topic.encode()
+    topic, kind = (settings.labels_topic, Label) if from_labels else (settings.transactions_topic, Transaction)
     try:
-        return Transaction.from_json(value)
-    except InvalidTransaction:
-        return None
+        return topic, kind.from_json(record.value).key
+    except InvalidMessage:
+        return topic, None
 
 
 def _pending(settings: Settings) -> Iterator[ConsumerRecord]:

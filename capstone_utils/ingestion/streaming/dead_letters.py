@@ -11,17 +11,17 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, open_admin
 from capstone_utils.ingestion.streaming.topics import ensure_topic
-from capstone_utils.transaction import InvalidTransaction
+from capstone_utils.transaction import InvalidMessage
 
 MAX_BYTES = 16 * 2**20  # more than another topic takes: the largest message must fit with its headers
 TIMEOUT_SECONDS = 40.0  # longer than the producer's own delivery timeout
 
 
 class Unreadable(NamedTuple):
-    """A message that is no transaction, and why."""
+    """A message that is not what its topic holds, and why."""
 
     record: ConsumerRecord
-    reason: InvalidTransaction
+    reason: InvalidMessage
 
 
 class DeadLetters:
@@ -74,7 +74,7 @@ def ensure_dead_letter_topic(bootstrap_servers: str, topic: str) -> None:
 
 
 def dead_letter_headers(
-    headers: Iterable[tuple[str, bytes | None]], topic: str, partition: int, offset: int, reason: InvalidTransaction
+    headers: Iterable[tuple[str, bytes | None]], topic: str, partition: int, offset: int, reason: InvalidMessage
 ) -> list[tuple[str, bytes]]:
     """An unreadable message's own headers, and where it lay and what was wrong with it, as UTF-8 text."""
     return [
@@ -91,5 +91,5 @@ def own_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, 
     return [(name, value or b"") for name, value in headers]
 
 
-def _headers(record: ConsumerRecord, reason: InvalidTransaction) -> list[tuple[str, bytes]]:
+def _headers(record: ConsumerRecord, reason: InvalidMessage) -> list[tuple[str, bytes]]:
     return dead_letter_headers(record.headers, record.topic, record.partition, record.offset, reason)

@@ -1,22 +1,32 @@
-"""Transactions into a topic at a steady rate: an open loop, and never without an end."""
+"""Transactions into a topic at a steady rate, or with their labels at the pace of event time: an open loop."""
 
 from __future__ import annotations
 
+import heapq
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
+from typing import TypeAlias
 
 import numpy as np
 from kafka.errors import KafkaError
 from kafka.producer.future import RecordMetadata
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.labels import Label
 from capstone_utils.ingestion.streaming.clients import PRODUCER, Producer
-from capstone_utils.ingestion.streaming.topics import describe_topic
-from capstone_utils.transaction import Transaction
+from capstone_utils.ingestion.streaming.topics import describe_topic, ensure_labels_topic
+from capstone_utils.settings import Settings
+from capstone_utils.transaction import SECOND_US, Transaction
+
+_Timed: TypeAlias = tuple[int, str, Transaction | Label]  # when it happens or becomes known, and its topic
+_Message: TypeAlias = tuple[
+    str, Transaction | Label, float | None
+]  # its topic, and when it is due: seconds from the start
 
 
 @dataclass(frozen=True)
@@ -57,20 +67,61 @@ def produce(
     if rate_per_second is not None and not rate_per_second > 0:
         raise ValueError(f"rate_per_second={rate_per_second} is not above 0; None sends as fast as it goes")
     describe_topic(bootstrap_servers, topic)
+    rate = rate_per_second
+    messages = ((topic, each, rate and number / rate) for number, each in enumerate(transactions))
+    return _send(bootstrap_servers, [topic], messages)
+
+
+def replay(
+    settings: Settings, transactions: Iterable[Transaction], labels: Iterable[Label], speed: float | None = None
+) -> ProduceReport:
+    """Send transactions, in their order of arrival, and each label when it becomes known; the report of both.
+
+    Makes the topics that are missing. `speed` is how many seconds of event time pass in a second, for both alike; None
+    sends as fast as it goes. `labels` are in the order in which they become known.
+
+    Raises:
+        ValueError: for a speed that is not above 0.
+        NoBroker: when there is no broker.
+        DeliveryFailed: as `produce`.
+    """
+    if speed is not None and not speed > 0:
+        raise ValueError(f"speed={speed} is not above 0; None sends as fast as it goes")
+    topics = [settings.transactions_topic, settings.labels_topic]
+    ensure_labels_topic(settings)
+    return _send(settings.bootstrap_servers, topics, _scheduled(settings, transactions, labels, speed))
+
+
+def _scheduled(
+    settings: Settings, transactions: Iterable[Transaction], labels: Iterable[Label], speed: float | None
+) -> Iterator[_Message]:
+    """Both in one order of time; what arrives late is due with what came before it."""
+    arriving: Iterator[_Timed] = ((each.event_time_us, settings.transactions_topic, each) for each in transactions)
+    reported: Iterator[_Timed] = ((each.known_at_us, settings.labels_topic, each) for each in labels)
+    first = latest = None
+    for time_us, topic, each in heapq.merge(arriving, reported, key=itemgetter(0)):
+        first = time_us if first is None else first
+        latest = max(latest or time_us, time_us)
+        yield topic, each, speed and (latest - first) / SECOND_US / speed
+
+
+def _send(bootstrap_servers: str, topics: Sequence[str], messages: Iterable[_Message]) -> ProduceReport:
+    """Send each when it is due."""
     sent, deliveries, reason = 0, _Deliveries(), None
     with Producer(bootstrap_servers) as producer:
-        producer.partitions_for(topic)  # the first message must not wait for the connection
+        for topic in topics:
+            producer.partitions_for(topic)  # the first message must not wait for the connection
         start = time.perf_counter()
         try:
-            for transaction in transactions:
+            for topic, message, due_seconds in messages:
                 due = now = time.perf_counter()
-                if rate_per_second is not None:
-                    due = start + sent / rate_per_second
+                if due_seconds is not None:
+                    due = start + due_seconds
                     if due > now:
                         time.sleep(due - now)
                         now = time.perf_counter()
                 sent += 1
-                future = producer.send(topic, transaction.to_json(), key=transaction.key)
+                future = producer.send(topic, message.to_json(), key=message.key)
                 future.add_callback(partial(deliveries.succeeded, due, int(now - start)))
                 future.add_errback(deliveries.failed.append)
             # With idempotence, kafka-python 3.0.12 keeps its delivery timeout only as long as the broker answers.
@@ -81,7 +132,7 @@ def produce(
         seconds = time.perf_counter() - start
     report = deliveries.report(sent, seconds)
     if report.failed:
-        raise DeliveryFailed(topic, report, reason or deliveries.failed[0])
+        raise DeliveryFailed(" and ".join(topics), report, reason or deliveries.failed[0])
     return report
 
 

@@ -12,8 +12,13 @@ from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, 
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import open_admin
+from capstone_utils.settings import Settings
+from capstone_utils.transaction import DAY_SECONDS
 
 DEADLINE_SECONDS = 30.0
+# Training reads both: scores of some weeks with their features, and labels, which are few and small, for good.
+SCORES = {"retention.ms": str(60 * DAY_SECONDS * 1000)}
+LABELS = {"retention.ms": "-1"}
 
 
 class TopicError(CapstoneError):
@@ -29,8 +34,10 @@ class PartitionState(NamedTuple):
     end_offset: int
 
 
-def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
+def create_topics(bootstrap_servers: str, topics: Mapping[str, int], configs: Mapping[str, str] | None = None) -> None:
     """Make the topics (name to number of partitions) that do not exist yet, and return when all can be written to.
+
+    `configs` are Kafka's own settings of those that are made.
 
     Raises:
         TopicError: when a topic exists with another number of partitions.
@@ -39,7 +46,8 @@ def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
     with open_admin(bootstrap_servers) as admin:
         for name, partitions in topics.items():
             try:
-                admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+                topic = {"num_partitions": partitions, "replication_factor": 1, "configs": dict(configs or {})}
+                admin.create_topics({name: topic})
             except TopicAlreadyExistsError:
                 existing = len(_describe(admin, bootstrap_servers, name)["partitions"])
                 if existing != partitions:
@@ -50,7 +58,7 @@ def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
         admin.wait_for_topics(list(topics), timeout_ms=DEADLINE_SECONDS * 1000)
 
 
-def ensure_topic(bootstrap_servers: str, name: str, partitions: int) -> int:
+def ensure_topic(bootstrap_servers: str, name: str, partitions: int, configs: Mapping[str, str] | None = None) -> int:
     """Make the topic with so many partitions if it is missing; the number of partitions that it has.
 
     Raises:
@@ -60,8 +68,25 @@ def ensure_topic(bootstrap_servers: str, name: str, partitions: int) -> int:
     try:
         return len(describe_topic(bootstrap_servers, name))
     except TopicError:
-        create_topics(bootstrap_servers, {name: partitions})
+        create_topics(bootstrap_servers, {name: partitions}, configs)
         return partitions
+
+
+def ensure_scores_topic(settings: Settings) -> int:
+    """Make the topics `transactions` and `scores` where they are missing; the number of partitions of `scores`."""
+    where = settings.bootstrap_servers
+    partitions = ensure_topic(where, settings.transactions_topic, settings.partitions)
+    return ensure_topic(where, settings.scores_topic, partitions, SCORES)
+
+
+def ensure_labels_topic(settings: Settings) -> int:
+    """Make the topic `labels` if it is missing, with as many partitions as `transactions`; the number that it has.
+
+    Both are keyed by user: by one partitioner, a label lies in the partition number of its payment.
+    """
+    where = settings.bootstrap_servers
+    partitions = ensure_topic(where, settings.transactions_topic, settings.partitions)
+    return ensure_topic(where, settings.labels_topic, partitions, LABELS)
 
 
 def recreate_topic(bootstrap_servers: str, name: str, partitions: int) -> None:

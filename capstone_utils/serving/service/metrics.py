@@ -28,6 +28,9 @@ class ServiceMetrics(ScoringMetrics):
         self.others = counter("other_errors", "Errors of requests that brought no transaction, or no key", "status")
         for status in ("401", "404", "405"):
             self.others.labels(status)
+        self.outbox_waiting = Gauge(
+            "outbox_waiting_bytes", "Bytes of the journal that are not in the topic of scores", registry=self.registry
+        )
         for kind in (REFUSED, FAILED, SHED):  # a counter that is there from the start reads as zero, not as missing
             self.errors.labels(kind)
         for feature in (*SPEC.names, "duplicate"):

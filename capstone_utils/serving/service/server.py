@@ -22,6 +22,7 @@ from capstone_utils.serving.service.app import create_app
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.slow_clients import HeadLimitProtocol
 from capstone_utils.serving.service.state.journal import Journal
+from capstone_utils.serving.service.state.outbox import Outbox, drop_position
 from capstone_utils.serving.service.state.parity_watch import ParityWatch
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.serving.service.state.snapshot_keeper import SnapshotKeeper
@@ -57,6 +58,10 @@ class Service:
             self.settings = replace(settings, api_port=api.getsockname()[1], metrics_port=metrics_port)
             parts.callback(ParityWatch(scorer, self.metrics).stop)
             if journal is not None:
+                if settings.publish_scores:
+                    parts.callback(Outbox(journal.folder, settings, self.metrics.outbox_waiting).stop)
+                else:
+                    drop_position(journal.folder)  # or segments would wait for ever to be sent
                 parts.callback(SnapshotKeeper(journal, settings.enriched_csv, self.metrics.snapshots).stop)
             self._use(scorer.classifier)
             registry, version = ModelRegistry(settings.models_dir), scorer.classifier.version

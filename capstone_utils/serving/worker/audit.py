@@ -100,8 +100,10 @@ def _transactions(settings: Settings, partition: int) -> tuple[list[Transaction]
 
 
 def _scores(settings: Settings) -> list[ScoreMessage]:
+    """The workers' scores; those that came over HTTP have no transaction in the topic."""
     records = read_topic(settings.bootstrap_servers, settings.scores_topic)
-    return [ScoreMessage.from_json(record.value) for record in records]
+    scores = (ScoreMessage.from_json(record.value) for record in records)
+    return [score for score in scores if score.door == "stream"]
 
 
 def _dead_letters(settings: Settings) -> int:

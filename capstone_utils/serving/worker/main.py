@@ -13,7 +13,7 @@ from prometheus_client import start_http_server
 from capstone_utils.features.daily_tables import InvalidDailyTables, read_daily
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_id
+from capstone_utils.ingestion.streaming.topics import TopicError, ensure_scores_topic, topic_id
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -122,10 +122,9 @@ def open_client(settings: Settings) -> Client:
 
 def _ensure_topics(settings: Settings) -> int:
     """Make the topics that are missing; how many partitions `scores` has."""
-    where = settings.bootstrap_servers
-    partitions = ensure_topic(where, settings.transactions_topic, settings.partitions)
-    ensure_dead_letter_topic(where, settings.dead_letter_topic)
-    return ensure_topic(where, settings.scores_topic, partitions)
+    partitions = ensure_scores_topic(settings)
+    ensure_dead_letter_topic(settings.bootstrap_servers, settings.dead_letter_topic)
+    return partitions
 
 
 if __name__ == "__main__":

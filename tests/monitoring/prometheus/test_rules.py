@@ -20,6 +20,13 @@ CAUSES = {
     "LatencyHigh": {"latency_seconds": 0.4, "requests_per_second": 5.0},  # a service that is stuck answers few
     "ErrorRateHigh": {"error_share": 0.1},
     "NoTraffic": {"requests_per_second": 0.0},
+    "OutboxBehind": {"unsent_bytes": 2e6},
+}
+DAY = 86_400 * 1_000_000
+OF_FEEDBACK = {
+    "MissedFraudHigh": lambda report: {"missed_fraud": 1.3},
+    "LabelsLate": lambda report: {"last_label_us": report.clock_us - 2 * DAY},
+    "LabelsUnmatched": lambda report: {"waiting": {"score": 21, "clock": 0}},
 }
 
 
@@ -125,6 +132,37 @@ def test_a_worker_that_does_not_answer_is_reported(stream_prometheus, stream_toy
     wait_until_quiet(stream_prometheus)
     assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {"WorkerDown"}
     assert stream_toy.address in firing.summary
+
+
+@pytest.mark.parametrize("name", OF_FEEDBACK)
+def test_what_the_feedback_process_says_rings_its_own_alert_alone_and_resolves(stream_prometheus, feedback_toy, name):
+    wait_until_quiet(stream_prometheus)
+    since = time.time()
+    with feedback_toy.changed(**OF_FEEDBACK[name](feedback_toy.metrics.report)):
+        firing = wait_until_firing(stream_prometheus, name)
+    wait_until_quiet(stream_prometheus)
+    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {name}
+    assert "{{" not in firing.summary
+
+
+def test_labels_that_never_came_are_late_after_eight_days(stream_prometheus, feedback_toy):
+    wait_until_quiet(stream_prometheus)
+    report = feedback_toy.metrics.report
+    young = report.young._replace(since_us=report.clock_us - 9 * DAY)
+    with feedback_toy.changed(last_label_us=None, settled=None, young=young):
+        assert "9d" in wait_until_firing(stream_prometheus, "LabelsLate").summary
+    wait_until_quiet(stream_prometheus)
+
+
+def test_a_feedback_process_that_does_not_answer_is_reported(stream_prometheus, feedback_toy):
+    wait_until_quiet(stream_prometheus)
+    feedback_toy.close()
+    try:
+        firing = wait_until_firing(stream_prometheus, "FeedbackDown")
+    finally:
+        feedback_toy.listen()
+    wait_until_quiet(stream_prometheus)
+    assert feedback_toy.address in firing.summary
 
 
 def test_metrics_that_are_missing_altogether_are_no_traffic(quiet_prometheus, quiet_toy):

@@ -138,19 +138,29 @@ def read_segment(path: Path) -> Iterator[Score]:
         InvalidJournal: when another line is damaged.
         OSError: when the file cannot be read.
     """
-    good = 0
+    return (score for score, _ in read_from(path, 0))
+
+
+def read_from(path: Path, start: int) -> Iterator[tuple[Score, int]]:
+    """The scores from byte `start` of a segment on, each with the byte at which the next one begins; as `read_segment`.
+
+    The segment may be one that is being written: a line that is not whole yet is a torn one.
+    """
+    good = start
     with path.open("rb") as lines:
+        lines.seek(start)
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
             checksum, _, payload = line.rstrip(b"\n").partition(b" ")
             if checksum != b"%08x" % zlib.crc32(payload):
+                where = f"line {number} of {path}" + (f" from byte {start} on" if start else "")
                 raise InvalidJournal(
-                    f"line {number} of {path} (byte {good}) is damaged: the state cannot be rebuilt. Restore the file, "
+                    f"{where} (byte {good}) is damaged: the state cannot be rebuilt. Restore the file, "
                     f"or move the folder {path.parent} away to begin without what it held."
                 )
             good += len(line)
-            yield Score.from_row(orjson.loads(payload))
+            yield Score.from_row(orjson.loads(payload)), good
 
 
 def _line(score: Score) -> bytes:

@@ -22,6 +22,7 @@ from capstone_utils.serving.service.state.journal import (
     snapshot,
     snapshots,
 )
+from capstone_utils.serving.service.state.outbox import read_position
 from capstone_utils.serving.service.state.service_state import ServiceState
 from capstone_utils.serving.snapshot_file import read_snapshot, write_snapshot
 
@@ -88,7 +89,8 @@ def save(state: ServiceState, folder: Path, number: int) -> None:
 def forget(folder: Path) -> None:
     """Remove what is not needed: all but the newest snapshots, the segments before them, and what was left half made.
 
-    Only for who writes the journal, while nobody makes a snapshot. A segment outlives the snapshots that need it.
+    Only for who writes the journal, while nobody makes a snapshot. A segment outlives the snapshots that need it, and
+    stays until the outbox has sent it.
     """
     for partial in folder.glob(".*.snapshot*"):
         partial.unlink(missing_ok=True)
@@ -97,8 +99,10 @@ def forget(folder: Path) -> None:
         return
     for number in numbers[:-SNAPSHOTS_KEPT]:
         snapshot(folder, number).unlink()
+    unsent = read_position(folder)
+    needed = numbers[-SNAPSHOTS_KEPT] if unsent is None else min(numbers[-SNAPSHOTS_KEPT], unsent.segment)
     for number in segments(folder):
-        if number < numbers[-SNAPSHOTS_KEPT]:
+        if number < needed:
             segment(folder, number).unlink()
 
 

@@ -1,0 +1,185 @@
+"""The feedback process: joins scores with labels as both arrive, and publishes the quality that is known by then.
+
+It works in the stream's own time. What it was killed over is read again: rows and offsets are kept together.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError
+from prometheus_client import start_http_server
+
+from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.labels import InvalidLabel, Label, LabelFromTheFuture
+from capstone_utils.ingestion.streaming.clients import NoBroker
+from capstone_utils.ingestion.streaming.dead_letters import DeadLetters, Unreadable
+from capstone_utils.ingestion.streaming.topics import TopicError
+from capstone_utils.monitoring.feedback.log_reader import Batch, LogReader
+from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
+from capstone_utils.monitoring.feedback.quality import make_report
+from capstone_utils.monitoring.feedback.records import InvalidScore, ScoreRow
+from capstone_utils.monitoring.feedback.store import FeedbackStore
+from capstone_utils.settings import InvalidSetting, Settings
+
+LOG = logging.getLogger(__name__)
+PAUSE_SECONDS = 1.0  # after a batch was lost
+PUBLISH_SECONDS = 1.0  # from one report to the next, or
+PUBLISH_SHARE = 10  # so many times as long as a report takes, where that is longer
+
+
+class FeedbackError(CapstoneError):
+    """A feedback process that cannot start; the message says what to do."""
+
+
+class Feedback:
+    """The join of one store: one batch after the other, for one thread."""
+
+    def __init__(self, store: FeedbackStore, dead_letters: DeadLetters, metrics: FeedbackMetrics) -> None:
+        self._store, self._dead_letters, self._metrics = store, dead_letters, metrics
+        self._due = 0.0
+
+    def work(self, batch: Batch) -> None:
+        """Join a batch: dead letters first, then its rows and its offsets, both or none.
+
+        Raises:
+            KafkaError, NoBroker, sqlite3.OperationalError: when it was not kept, and must be read again.
+        """
+        outcomes = Counter[str]()
+        scores = list(self._scores(batch.scores, outcomes))
+        labels, unreadable = self._labels(batch.labels, outcomes)
+        if unreadable:
+            self._dead_letters.put(unreadable)
+        self._metrics.count(self._store.add(scores, labels, batch.offsets) + outcomes)
+
+    def publish(self) -> None:
+        """Make a report, if it is time for one."""
+        began = time.monotonic()
+        if began >= self._due:
+            self._metrics.report = make_report(self._store)
+            now = time.monotonic()
+            self._due = now + max(PUBLISH_SECONDS, PUBLISH_SHARE * (now - began))
+
+    def _scores(self, records: list[ConsumerRecord], outcomes: Counter[str]) -> Iterator[ScoreRow]:
+        for record in records:
+            try:
+                yield ScoreRow.from_json(record.value)
+            except InvalidScore as reason:  # one of our own doors wrote it: it is no letter to be sent again
+                outcomes["score_unreadable"] += 1
+                LOG.error("%s/%d, offset %d: %s", record.topic, record.partition, record.offset, reason)
+
+    def _labels(self, records: list[ConsumerRecord], outcomes: Counter[str]) -> tuple[list[Label], list[Unreadable]]:
+        labels, unreadable = [], []
+        for record in records:
+            try:
+                labels.append(Label.from_record(record.key, record.value, record.timestamp))
+            except InvalidLabel as reason:
+                unreadable.append(Unreadable(record, reason))
+                outcomes["label_future" if isinstance(reason, LabelFromTheFuture) else "label_unreadable"] += 1
+        return labels, unreadable
+
+
+def run_feedback(settings: Settings, stopping: threading.Event) -> None:
+    """Join until told to stop; then the batch in hand is finished.
+
+    Raises:
+        FeedbackError, InvalidSetting, NoBroker, TopicError: when it cannot start, and why.
+    """
+    metrics = FeedbackMetrics()
+    with _alone(settings.feedback), closing(FeedbackStore(settings.feedback / "joined.sqlite")) as store:
+        letters = DeadLetters(settings.bootstrap_servers, settings.dead_letter_topic)
+        with closing(letters), closing(LogReader(settings, store, metrics)) as reader, _serve(settings, metrics):
+            feedback = Feedback(store, letters, metrics)
+            while not stopping.is_set():
+                try:
+                    batch = reader.poll()
+                    if batch.offsets:
+                        feedback.work(batch)
+                except (KafkaError, NoBroker, TopicError, sqlite3.OperationalError) as reason:
+                    metrics.lost.inc()
+                    LOG.warning("not kept, read again: %s", reason)
+                    _rewind(reader, stopping)
+                feedback.publish()
+
+
+def _rewind(reader: LogReader, stopping: threading.Event) -> None:
+    """Go back to what is kept, as soon as the broker answers."""
+    while not stopping.wait(PAUSE_SECONDS):
+        try:
+            reader.rewind()
+            return
+        except (KafkaError, NoBroker, TopicError, sqlite3.OperationalError) as reason:
+            LOG.warning("still not, trying again: %s", reason)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder: two processes would count everything twice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FeedbackError(
+                f"another feedback process joins in {folder}: stop it, or set CAPSTONE_STATE_DIR to another folder"
+            ) from None
+        yield
+
+
+@contextmanager
+def _serve(settings: Settings, metrics: FeedbackMetrics) -> Iterator[None]:
+    """Serve the metrics, and say where."""
+    port = settings.feedback_metrics_port
+    try:
+        server, thread = start_http_server(port, settings.host, metrics.registry)
+    except OSError as error:
+        raise InvalidSetting(
+            f"CAPSTONE_FEEDBACK_METRICS_PORT={port}: feedback cannot listen there on {settings.host} "
+            f"({error.strerror}); set it to another one (0: any free one)"
+        ) from None
+    print(
+        f"feedback joins {settings.scores_topic} and {settings.labels_topic} at {settings.bootstrap_servers}; "
+        f"metrics at http://{settings.host}:{server.server_port}/metrics; Ctrl-C stops",
+        flush=True,
+    )
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def main() -> int:
+    """Join until SIGINT or SIGTERM; the exit status: 0 in order, 1 when it could not start, and why is said."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        run_feedback(Settings.from_environment(), stopping)
+    except CapstoneError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

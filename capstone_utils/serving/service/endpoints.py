@@ -22,7 +22,6 @@ from capstone_utils.transaction import FIELDS, InvalidTransaction, Transaction
 
 MAX_BATCH = 1000
 MAX_EXPLAINED = 50  # transactions of a batch: reasons cost more than all else
-MAX_AHEAD_SECONDS = 86_400.0  # later than that by our clock, a transaction would make all that follow look late
 KNOWN = {*FIELDS, "schema_version"}
 
 
@@ -109,8 +108,7 @@ class Endpoints:
         transaction = Transaction.from_dict(fields)
         for name in fields.keys() - KNOWN:  # the first one is enough
             raise InvalidTransaction(name, fields[name], f"one of the fields {', '.join(FIELDS)}")
-        if transaction.event_time_us > (self._clock() + MAX_AHEAD_SECONDS) * 1e6:
-            raise InvalidTransaction("timestamp", fields["timestamp"], "at most a day ahead of this service's clock")
+        transaction.check_clock(int(self._clock() * 1e6), "this service's clock")
         return transaction
 
     def _score(self, transactions: list[Transaction]) -> list[Score | None]:

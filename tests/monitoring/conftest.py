@@ -36,7 +36,9 @@ class ToyDoor(Collector):
     skew_share: float = 0.0
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
-    deleted_unread: float = 0.0  # so far; the worker's alone
+    deleted_unread: float = 0.0  # so far; the worker's alone, as the next two
+    unreadable: float = 0.0
+    moved: float = 0.0
     door: str = "http"
     address: str = ""
     _counts: Counter[str] = field(default_factory=Counter)
@@ -58,6 +60,8 @@ class ToyDoor(Collector):
         yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS, self.door)
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
+            yield _counter("worker_unreadable_batches", self.unreadable)
+            yield _counter("worker_moved_records", self.moved)
         else:
             yield _counter("request_errors", self._counts["errors"], kind="failed")
             yield _counter("feature_parity_rows", self._counts["requests"])

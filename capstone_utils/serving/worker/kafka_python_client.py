@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
 from capstone_utils.ingestion.streaming.consumer import Consumer, UnreadableBatch
@@ -29,6 +29,7 @@ from capstone_utils.serving.worker.client import (
 )
 
 LOG = logging.getLogger(__name__)
+COMMITTED_MS = 10_000  # for the broker to say what was committed: it cannot while a transaction is open
 CONSUMER = {
     "enable_auto_commit": False,
     "auto_offset_reset": "none",  # where to go on is ours to say
@@ -105,7 +106,11 @@ class KafkaPythonClient:
         begins, ends = self.consumer.beginning_offsets(partitions), self.consumer.end_offsets(partitions)
         positions = {}
         for each in partitions:
-            committed = self.consumer.committed(each, metadata=True)
+            try:
+                committed = self.consumer.committed(each, metadata=True, timeout_ms=COMMITTED_MS)
+            except KafkaTimeoutError:
+                self._broken = True  # by a transaction that never ended: opening the producer anew ends it
+                raise
             commit = committed and Commit(committed.offset, committed.metadata or "")
             position = positions[each.partition] = locate(
                 self._topic, each.partition, commit, shape, begins[each], ends[each]

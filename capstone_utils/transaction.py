@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ DAY_SECONDS = 86_400
 DAY_US = DAY_SECONDS * SECOND_US
 MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
+MAX_AHEAD_US = 5 * 60 * SECOND_US  # of the clock at the door: honest clocks differ by less
+ZONE_US, ZONE_SLACK_US = 15 * 60 * SECOND_US, 120 * SECOND_US  # zones differ from UTC by quarters of an hour,
+MAX_ZONE_US = 14 * 3600 * SECOND_US  # and by 14 hours at most
 MAX_TEXT = 64  # Unicode code points
 CONTROL = r"\u0000-\u001f\u007f-\u009f"  # NUL, tab and line breaks among them: in no text, as a regular expression
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -79,16 +82,20 @@ class Transaction(NamedTuple):
         return cls.from_dict(parse_json(message))
 
     @classmethod
-    def from_record(cls, key: bytes | None, message: bytes | None) -> Transaction:
+    def from_record(cls, key: bytes | None, message: bytes | None, timestamp_ms: int) -> Transaction:
         """The transaction in a record of the topic `transactions`, which lies under its user's key.
 
+        `timestamp_ms` is the record's own; one before 2000, as -1 or 0, says nothing, and bounds nothing.
+
         Raises:
-            InvalidTransaction: for anything else, and for a wrong key: then it may lie on another partition than the
-                user's other transactions, and its place among them is not known.
+            InvalidTransaction: for anything else; for a wrong key: then it may lie on another partition than the
+                user's other transactions, and its place among them is not known; and for a transaction from the future.
         """
         transaction = cls.from_json(message)
         if key != transaction.key:
             raise InvalidTransaction("key", key, f"the user's, {transaction.key!r}")
+        if stamped(timestamp_ms):
+            transaction.check_clock(timestamp_ms * 1000, "its record")
         return transaction
 
     @classmethod
@@ -119,6 +126,22 @@ class Transaction(NamedTuple):
             _text("merchant", merchant),
             _text("device", device),
         )
+
+    def check_clock(self, clock_us: int, whose: str) -> None:
+        """Return when the transaction happened at most 5 minutes after `clock_us`, at which it came.
+
+        Raises:
+            InvalidTransaction: when it is from the future: all of its user's true transactions would look late.
+        """
+        ahead_us = self.event_time_us - clock_us
+        if ahead_us <= MAX_AHEAD_US:
+            return
+        expected = f"at most 5 minutes ahead of {whose}, {_moment(clock_us)}"
+        zone_us = round(ahead_us / ZONE_US) * ZONE_US
+        if zone_us <= MAX_ZONE_US and abs(ahead_us - zone_us) <= ZONE_SLACK_US:
+            hours, minutes = divmod(zone_us // (60 * SECOND_US), 60)
+            expected += f"; it is {hours}:{minutes:02} hours ahead, as a local time sent as UTC would be"
+        raise InvalidTransaction("timestamp", _moment(self.event_time_us), expected)
 
     def to_dict(self) -> dict[str, Any]:
         """The wire's seven fields: amount as a number with two decimals, timestamp as epoch seconds."""
@@ -154,6 +177,15 @@ def parse_json(message: bytes | bytearray | memoryview | str | None) -> Any:
         return orjson.loads(message)  # type: ignore[arg-type]  # None is no JSON either
     except orjson.JSONDecodeError as error:
         raise InvalidTransaction("message", message, f"JSON ({error})") from None
+
+
+def stamped(timestamp_ms: int) -> bool:
+    """True when a record's timestamp is one; -1, 0 and others before 2000 say that nobody knew."""
+    return timestamp_ms * 1000 >= MIN_TIME_US
+
+
+def _moment(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us // SECOND_US, UTC).isoformat()
 
 
 def to_cents(amount: object) -> int:

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capstone_utils.transaction import MAX_AMOUNT_CENTS, MAX_TIME_US, MIN_TIME_US, InvalidTransaction, Transaction
+from capstone_utils.transaction import (
+    MAX_AHEAD_US,
+    MAX_AMOUNT_CENTS,
+    MAX_TIME_US,
+    MIN_TIME_US,
+    SECOND_US,
+    InvalidTransaction,
+    Transaction,
+)
 
 BRIEF = {
     "transaction_id": 12345,
@@ -153,3 +161,42 @@ def test_a_missing_field_is_named(field):
 def test_what_is_no_json_object_is_refused_as_a_message(message):
     with pytest.raises(InvalidTransaction, match=r"^message="):
         Transaction.from_json(message)
+
+
+NOON_US = 1_767_225_600_000_000 + 12 * 3600 * SECOND_US  # 2026-01-01
+
+
+def of_time(event_time_us):
+    return Transaction(1, 7, 100, event_time_us, "NY", "Amazon", "mobile")
+
+
+@pytest.mark.parametrize("ahead_us", [MAX_AHEAD_US, 0, -15 * 365 * 86_400 * SECOND_US])
+def test_a_transaction_may_be_five_minutes_ahead_of_its_record_and_as_late_as_it_likes(ahead_us):
+    transaction = of_time(NOON_US + ahead_us)
+    assert Transaction.from_record(transaction.key, transaction.to_json(), NOON_US // 1000) == transaction
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "words"),
+    [
+        (301, "at most 5 minutes ahead of its record, 2026-01-01T12:00:00+00:00"),
+        (2 * 3600, "it is 2:00 hours ahead, as a local time sent as UTC would be"),
+        (5.5 * 3600 - 20, "it is 5:30 hours ahead"),
+        (5.75 * 3600 + 90, "it is 5:45 hours ahead"),
+        (5.6 * 3600, "at most 5 minutes ahead of its record, 2026-01-01T12:00:00+00:00"),
+        (24 * 3600, "at most 5 minutes ahead of its record, 2026-01-01T12:00:00+00:00"),
+    ],
+)
+def test_a_transaction_from_the_future_is_none_and_a_clock_of_another_zone_is_told_apart(ahead_seconds, words):
+    transaction = of_time(NOON_US + round(ahead_seconds * SECOND_US))
+    with pytest.raises(InvalidTransaction) as error:
+        Transaction.from_record(transaction.key, transaction.to_json(), NOON_US // 1000)
+    assert error.value.field == "timestamp"
+    assert words in str(error.value)
+    assert ("hours ahead" in str(error.value)) == ("hours ahead" in words)
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, 946_684_799_999])
+def test_a_record_that_does_not_know_its_time_bounds_nothing(timestamp_ms):
+    transaction = of_time(NOON_US)
+    assert Transaction.from_record(transaction.key, transaction.to_json(), timestamp_ms) == transaction

@@ -92,7 +92,9 @@ class ToyDoor(Toy, Collector):
     skew_share: float = 0.0
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
-    deleted_unread: float = 0.0  # so far; the worker's alone
+    deleted_unread: float = 0.0  # so far; the worker's alone, as the next two
+    unreadable: float = 0.0
+    moved: float = 0.0
     drifted: tuple[str, str] | None = None  # a detector and a column whose statistic is beyond its limit
     unsent_bytes: float = 0.0  # of the outbox; the service's alone
     door: str = "http"
@@ -119,6 +121,8 @@ class ToyDoor(Toy, Collector):
         yield drift
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
+            yield _counter("worker_unreadable_batches", self.unreadable)
+            yield _counter("worker_moved_records", self.moved)
         else:
             yield GaugeMetricFamily("outbox_waiting_bytes", "outbox_waiting_bytes", self.unsent_bytes)
             yield _counter("request_errors", self._counts["errors"], kind="failed")

@@ -6,18 +6,20 @@ to the topic's end, in the same transaction.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.labels import Label
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
-from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, own_headers
+from capstone_utils.ingestion.streaming.consumer import Consumer
+from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, headers_before, own_headers
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.settings import Settings
@@ -25,6 +27,7 @@ from capstone_utils.transaction import InvalidMessage, Transaction
 
 GROUP = "dead-letter-replay"
 BATCH = 500
+CLOSE_SECONDS = 5.0
 SHOWN_BYTES = 80
 
 
@@ -67,7 +70,9 @@ def pending_dead_letters(settings: Settings) -> Iterator[DeadLetter]:
 
 
 def replay(settings: Settings) -> Replay:
-    """Send each that is readable now to its topic, under its user's key, as a message that arrives now.
+    """Send each that is readable now to its topic, under its user's key and with its own headers, as if it came now.
+
+    The producer partitions by the key, so it lies beside its user's other transactions.
 
     Raises:
         TopicError, NoBroker: when there is no dead-letter topic, no broker.
@@ -92,7 +97,7 @@ def replay(settings: Settings) -> Replay:
             raise AnotherReplay("another replay began meanwhile and goes on; what this one committed stays") from error
         raise
     finally:
-        producer.close()
+        producer.close(CLOSE_SECONDS)  # all that counts is committed by now
     return Replay(sent, unreadable)
 
 
@@ -105,7 +110,7 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
         if key is None:
             producer.send(settings.dead_letter_topic, record, record.key, own_headers(record.headers), 0)
         else:
-            producer.send(topic, record, key)
+            producer.send(topic, record, key, headers_before(record.headers))
             readable += 1
     partition = TopicPartition(settings.dead_letter_topic, 0)
     producer.send_offsets_to_transaction({partition: OffsetAndMetadata(batch[-1].offset + 1, "", -1)}, GROUP)
@@ -114,20 +119,22 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
 
 
 def _readable(record: ConsumerRecord, settings: Settings) -> tuple[str, bytes | None]:
-    """The topic of a dead letter, and the key under which it belongs there; no key when it is unreadable."""
+    """The topic of a dead letter, and the key under which it belongs there; no key when it is unreadable or not due."""
     from_labels = dict(record.headers).get("source_topic") == settings.labels_topic.encode()
-    topic, kind = (settings.labels_topic, Label) if from_labels else (settings.transactions_topic, Transaction)
+    topic = settings.labels_topic if from_labels else settings.transactions_topic
     try:
-        return topic, kind.from_json(record.value).key
+        if from_labels:
+            return topic, Label.from_json(record.value).key
+        transaction = Transaction.from_json(record.value)
+        transaction.check_clock(time.time_ns() // 1000, "this clock")
     except InvalidMessage:
         return topic, None
+    return topic, transaction.key
 
 
 def _pending(settings: Settings) -> Iterator[ConsumerRecord]:
     servers, topic = settings.bootstrap_servers, settings.dead_letter_topic
-    with KafkaConsumer(
-        bootstrap_servers=servers, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed"
-    ) as consumer:
+    with Consumer(servers, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed") as consumer:
         tried = consumer.committed(TopicPartition(topic, 0)) or 0
     return read_partition(servers, topic, 0, tried)
 

@@ -18,13 +18,10 @@ from capstone_utils.serving.service.problems import Problem, ScoredBefore, wrong
 from capstone_utils.serving.service.schemas import PredictRequest
 from capstone_utils.serving.service.state.journal import Journal
 from capstone_utils.serving.service.state.scorer import ConflictingTransaction, Scorer
-from capstone_utils.transaction import DAY_SECONDS, InvalidTransaction, Transaction
+from capstone_utils.transaction import InvalidTransaction, Transaction
 
 MAX_BATCH = 1000
 MAX_EXPLAINED = 50  # transactions of a batch: reasons cost more than all else
-MAX_AHEAD_SECONDS = float(
-    DAY_SECONDS
-)  # later than that by our clock, a transaction would make all that follow look late
 
 
 class Endpoints:
@@ -110,8 +107,7 @@ class Endpoints:
 
     def _transaction(self, fields: Any) -> Transaction:
         transaction = Transaction.from_dict(fields)
-        if transaction.event_time_us > (self._clock() + MAX_AHEAD_SECONDS) * 1e6:
-            raise InvalidTransaction("timestamp", fields["timestamp"], "at most a day ahead of this service's clock")
+        transaction.check_clock(int(self._clock() * 1e6), "this service's clock")
         return transaction
 
     def _score(self, transactions: list[Transaction]) -> list[Score | None]:

@@ -25,6 +25,12 @@ class WorkerMetrics(ScoringMetrics):
 
         self.dead_letters = counter("dead_letters", "Records that are no transaction by wrong field", "field")
         self.lost = counter("lost_batches", "Batches not committed and read again")
+        self.unreadable = counter(
+            "unreadable_batches", "Times that a batch could not be unpacked: once a minute for each"
+        )
+        self.moved = counter("moved_records", "Records that lay on another partition than their user's")
+        self.unstamped = counter("unstamped_records", "Records without a timestamp, whose latency nobody knows")
+        self.topics_made_anew = counter("topics_made_anew", "Times that the topic was deleted and made anew")
         self.deleted = counter("deleted_unread", "Records that retention deleted before they were read")
         self.snapshots = counter("snapshots", "State snapshots by outcome", "outcome")
         self.stages = Histogram(

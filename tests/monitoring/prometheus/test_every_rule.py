@@ -79,6 +79,8 @@ FIRES: dict[str, tuple[Series, int]] = {
     "NoTraffic": (up("fastapi_metrics", "1x30") | scored(0), 20),
     "ScoreDrift": (scores(0.9, 0.7), 105),
     "FeatureSkew": (once('feature_parity_mismatches_total{feature="amount"}', 1), 13),
+    "UnreadableBatch": (once("worker_unreadable_batches_total", 1), 13),
+    "UsersOnTwoPartitions": (once("worker_moved_records_total", 3), 13),
     "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0x20"}, 5),
     "LagGrowing": ({'worker_lag_records{partition="0"}': "0+500x40"}, 30),
     "LagStanding": ({'worker_lag_records{partition="0"}': "5000x20"} | scored(0, door="stream"), 10),
@@ -105,6 +107,8 @@ SILENT: dict[str, tuple[Series, int]] = {
     "NoTraffic": (up("fastapi_metrics", "1x30") | scored(1), 20),
     "ScoreDrift": (scores(0.9, 0.85), 105),
     "FeatureSkew": ({'feature_parity_mismatches_total{feature="amount"}': "1x20"}, 13),
+    "UnreadableBatch": ({"worker_unreadable_batches_total": "1x20"}, 13),
+    "UsersOnTwoPartitions": ({"worker_moved_records_total": "3x20"}, 13),
     "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0+60x20"}, 5),
     "LagGrowing": ({'worker_lag_records{partition="0"}': "20000-500x30"}, 25),  # much, and less every minute
     "LagStanding": ({'worker_lag_records{partition="0"}': "5000x20"} | scored(100, door="stream"), 10),

@@ -111,14 +111,20 @@ def test_a_fraud_wave_at_the_stream_s_door_rings_and_says_at_which_door(stream_p
     assert "at the door stream" in firing.summary
 
 
-def test_records_that_were_deleted_unread_are_reported(stream_prometheus, stream_toy):
+@pytest.mark.parametrize(
+    ("counted", "name"),
+    [("deleted_unread", "DeletedUnread"), ("unreadable", "UnreadableBatch"), ("moved", "UsersOnTwoPartitions")],
+)
+def test_records_that_were_deleted_unread_or_cannot_be_read_or_lie_elsewhere_are_reported(
+    stream_prometheus, stream_toy, counted, name
+):
     wait_until_quiet(stream_prometheus)
     since = time.time()
-    stream_toy.deleted_unread += 7
-    firing = wait_until_firing(stream_prometheus, "DeletedUnread")
+    setattr(stream_toy, counted, getattr(stream_toy, counted) + 7)
+    firing = wait_until_firing(stream_prometheus, name)
     wait_until_quiet(stream_prometheus)
-    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {"DeletedUnread"}
-    assert firing.severity == "critical"
+    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {name}
+    assert firing.severity == rules_of(ALERTS)[name]["labels"]["severity"]
 
 
 def test_a_worker_that_does_not_answer_is_reported(stream_prometheus, stream_toy):

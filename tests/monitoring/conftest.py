@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
 from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
+from capstone_utils.monitoring.release.ledger import OUTCOMES
 from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
 
@@ -37,6 +38,9 @@ class ToyDoor(Collector):
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
     deleted_unread: float = 0.0  # so far; the worker's alone
+    missing_share: float = 0.002  # of batch features
+    tables_age: float = 0.0
+    gate_runs: Counter[str] = field(default_factory=Counter)  # so far, by outcome
     door: str = "http"
     address: str = ""
     _counts: Counter[str] = field(default_factory=Counter)
@@ -56,6 +60,14 @@ class ToyDoor(Collector):
         yield _counter("fraud_predictions", self._counts["frauds"], door=self.door)
         yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS, self.door)
         yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS, self.door)
+        yield _counter("missing_batch_features", self._counts["missing"], door=self.door, feature="merchant_risk")
+        age = GaugeMetricFamily("batch_tables_age_days", "age", labels=["door"])
+        age.add_metric([self.door], self.tables_age)
+        yield age
+        runs = CounterMetricFamily("gate_runs", "runs", labels=["outcome"])
+        for outcome in OUTCOMES:
+            runs.add_metric([outcome], self.gate_runs[outcome])
+        yield runs
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
         else:
@@ -76,6 +88,7 @@ class ToyDoor(Collector):
         self._counts["requests"] += requests
         self._counts["frauds"] += int(fraud.sum())
         self._counts["errors"] += int(self._generator.binomial(requests, self.error_share))
+        self._counts["missing"] += int(self._generator.binomial(requests, self.missing_share))
         self._counts["skewed"] += int(self._generator.binomial(requests, self.skew_share))
         self._latencies += np.bincount(np.searchsorted(LATENCY_BOUNDS, latency), minlength=len(self._latencies))
         self._scores += np.bincount(np.searchsorted(PROBABILITY_BOUNDS, scores), minlength=len(self._scores))

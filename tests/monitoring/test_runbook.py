@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
 from capstone_utils.monitoring.prometheus.rules import ALERTS
+from capstone_utils.monitoring.release.metrics import GateMetrics
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.settings import ROOT
@@ -29,7 +31,7 @@ PROMETHEUS_OWN = {"scrape_duration_seconds"}  # made by each scrape, as `up` is
 
 FAMILIES = {
     metric.name: {metric.name + suffix for suffix in SUFFIXES[metric.type]}
-    for registry in (ServiceMetrics().registry, WorkerMetrics().registry)
+    for registry in (ServiceMetrics().registry, WorkerMetrics().registry, GateMetrics(Path()).registry)
     for metric in registry.collect()  # also those whose label has no value yet
 }
 EMITTED = set().union(*FAMILIES.values())

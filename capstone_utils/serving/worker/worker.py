@@ -53,7 +53,7 @@ class _Stages:
 
 
 class Worker:
-    """One worker; `classifier` may be replaced while it runs, and decides from the next batch on."""
+    """One worker; `classifier` and `daily` may be assigned while it runs, and are used from the next batch on."""
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Worker:
         score_partitions: int,
     ) -> None:
         self.classifier, self._states, self._metrics = classifier, states, metrics
+        self.daily = self._daily_in_use = states.daily
         self._topic, self._scores, self._dead_letters = (
             settings.transactions_topic,
             settings.scores_topic,
@@ -112,6 +113,9 @@ class Worker:
         readable, outputs, wrong = self._parse(records)
         times.end("parse")
         self._states.advance(ends)
+        if (daily := self.daily) is not self._daily_in_use:
+            self._daily_in_use = daily
+            self._states.use_daily(daily)
         chunks: list[_Chunk] = []
         for first in range(0, len(readable), CHUNK_RECORDS):
             chunks.append(self._features(readable[first : first + CHUNK_RECORDS]))
@@ -133,6 +137,7 @@ class Worker:
             seconds = [max(now - record.timestamp / 1000, 0.0) for record, _ in chunk.transactions]
             metrics.count_verdicts(chunk.verdicts.result(), seconds)
             metrics.count_features(chunk.rows)
+            metrics.count_day(max((each.event_time_us for _, each in chunk.transactions), default=0))
         metrics.duplicates.inc(readable - sum(len(chunk.transactions) for chunk in chunks))
         for field, number in wrong.items():
             metrics.dead_letters.labels(field).inc(number)

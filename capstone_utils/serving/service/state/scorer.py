@@ -28,7 +28,7 @@ class Scorer:
         state: ServiceState | None = None,
     ) -> None:
         self.classifier = Classifier(models)
-        self.daily = dict(daily or {})
+        self.daily = self._daily_found = dict(daily or {})
         self.state = ServiceState.empty(spec, self.daily) if state is None else state
         self.online = self.state.online
         self.watch: Callable[[Transaction, tuple[float, ...] | None], None] | None = None  # sees the features made
@@ -37,6 +37,10 @@ class Scorer:
     def models(self) -> Models:
         """The models in use."""
         return self.classifier.models
+
+    def use_daily(self, daily: Mapping[str, DailyTable]) -> None:
+        """Use these batch tables from the next call on; another thread may say so."""
+        self._daily_found = dict(daily)
 
     def warm_up(self, history: Iterable[Transaction]) -> int:
         """Take in `history`, in order of arrival, without scoring it; the number that were no duplicates."""
@@ -52,6 +56,9 @@ class Scorer:
     def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
         """The scores of transactions in the order of arrival: features one by one, the model once for all of them."""
         classifier = self.classifier
+        if self._daily_found is not self.daily:
+            self.daily = self._daily_found
+            self.online.use_daily(self.daily)
         repeats = [self.state.earlier(transaction) for transaction in transactions]
         rows = [
             None if repeat else self.online.update(transaction)

@@ -50,6 +50,19 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     simulate.add_argument("--days", type=int, default=30, help="days of history (30)")
     simulate.add_argument("--customers", type=int, default=2000, help="number of customers (2000)")
     simulate.add_argument("--seed", type=int, default=0, help="the same seed gives the same history (0)")
+    retrain = add(
+        "retrain",
+        "train a challenger on the labels known by now, and promote it if it passes the gate: exit status 0; 3 when it "
+        "is refused, 4 when another one is at work",
+    )
+    what = retrain.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", nargs="?", type=Path, help="a history, such as `simulate` writes")
+    what.add_argument("--rehearsal", type=int, metavar="SEED", help="rehearse it on a simulated world, all in memory")
+    retrain.add_argument("--shadow", type=int, default=0, metavar="N", help="score N transactions in shadow first")
+    nightly = add("nightly", "make the batch tables from a history, effective on the day after it")
+    nightly.add_argument("folder", type=Path, help="a history, such as `simulate` writes")
+    for command in (retrain, nightly):
+        command.add_argument("--as-of", metavar="DAY", help="as of the midnight UTC that begins a day like 2026-03-09")
     report = add("report", "fill the tables and figures of the documents from a run's results")
     source = report.add_mutually_exclusive_group()
     source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")

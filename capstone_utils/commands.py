@@ -17,6 +17,9 @@ SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the 
 EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
+REFUSED, ANOTHER_RUNS = 3, 4  # exit statuses of retrain
+
+
 def run_command(options: argparse.Namespace) -> int:
     """The exit status of the command in `options`: 0 when it went well, 1 when it failed, 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, _stop)  # a `kill` ends us in order too, so that children stop
@@ -141,7 +144,10 @@ def _models(options: argparse.Namespace) -> int:
     if options.action == "use":
         registry.promote(options.version)
     if options.action == "rollback":
-        registry.rollback()
+        from capstone_utils.monitoring.release.ledger import Ledger
+        from capstone_utils.monitoring.release.rollback import roll_back
+
+        roll_back(registry, Ledger(Settings.from_environment().gate_dir), "by hand")
     for model in registry.versions():
         metrics = ", ".join(f"{name} {value:.3f}" for name, value in model.metrics.items())
         print(
@@ -150,6 +156,43 @@ def _models(options: argparse.Namespace) -> int:
     champion = registry.champion()
     if options.action != "list":
         print(f"{champion} is the champion; a running service and worker take it up within seconds")
+    return 0
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    if options.rehearsal is not None:
+        from capstone_utils.course.rehearsal import rehearsed_retraining
+
+        return 0 if rehearsed_retraining(options.rehearsal, Settings.from_environment().gate_dir) else 1
+    from capstone_utils.monitoring.gate.evidence import gather
+    from capstone_utils.monitoring.release.history import moment, read_history
+    from capstone_utils.monitoring.release.retrain import AnotherRuns, reports_folder, retrain
+    from capstone_utils.monitoring.release.shadow import shadow_checks
+    from capstone_utils.serving.model.registry import ModelRegistry
+
+    settings, history = Settings.from_environment(), read_history(options.folder)
+    evidence = gather(history.transactions, history.reports, moment(history, options.as_of), history.served)
+    shadow = shadow_checks(settings, options.shadow) if options.shadow else None
+    try:
+        report = retrain(settings.gate_dir, ModelRegistry(settings.models_dir), evidence, shadow)
+    except AnotherRuns as error:
+        print(error, file=sys.stderr)
+        return ANOTHER_RUNS
+    print(f"{report.challenger or 'the challenger'} was {'promoted' if report.passed else 'refused'}: {report.reason}")
+    print(f"the report is in {reports_folder(settings.gate_dir, evidence.now)}")
+    return 0 if report.passed else REFUSED
+
+
+def _nightly(options: argparse.Namespace) -> int:
+    from capstone_utils.features.daily_tables import write_daily
+    from capstone_utils.features.nightly import nightly_tables
+    from capstone_utils.monitoring.release.history import moment, read_history
+    from capstone_utils.transaction import DAY_US
+
+    settings, history = Settings.from_environment(), read_history(options.folder)
+    day = moment(history, options.as_of) // DAY_US
+    write_daily(nightly_tables(history.transactions, history.reports, day), settings.daily_tables)
+    print(f"batch tables in {settings.daily_tables}; a running service and worker take them up within seconds")
     return 0
 
 
@@ -217,6 +260,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dead-letters": _dead_letters,
     "models": _models,
     "simulate": _simulate,
+    "retrain": _retrain,
+    "nightly": _nightly,
     "report": _report,
     "notebooks": _refresh,
 }

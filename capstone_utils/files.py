@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from capstone_utils.errors import CapstoneError
+
 
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[Path]:
@@ -47,10 +49,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+class Held(CapstoneError):
+    """A lock file that another one holds."""
+
+
 @contextlib.contextmanager
-def only_one(lock: Path) -> Iterator[None]:
-    """Hold the lock file: of two processes (or threads) that enter at once, the second waits for the first."""
+def only_one(lock: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file: of two processes (or threads) that enter at once, the second waits for the first.
+
+    Raises:
+        Held: without `wait`, when another one holds it.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(f"{lock} is held by another process; wait for its end") from None
         yield

@@ -68,6 +68,7 @@ class Settings:
     dead_letter_topic: str = "transactions.dead-letter"
     scores_topic: str = "scores"
     labels_topic: str = "labels"
+    shadow_topic: str = "scores.shadow"  # a challenger's verdicts, before it may decide
     partitions: int = field(default=4, metadata={"bounds": Bounds(1, 1000, "a number of partitions")})
     worker_group: str = "fraud-workers"  # the workers that share the topic
     worker_name: str = "1"  # this worker's own in its group: another one of this name takes its place
@@ -127,6 +128,11 @@ class Settings:
     def feedback(self) -> Path:
         """The folder in which scores and labels are joined."""
         return self.work_dir / self.state_dir / "feedback"
+
+    @property
+    def gate_dir(self) -> Path:
+        """The ledger of retrainings, their reports, and the frozen labels."""
+        return self.work_dir / "gate"
 
     @property
     def models_dir(self) -> Path:

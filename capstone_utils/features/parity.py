@@ -121,6 +121,10 @@ class ParitySampler:
             self._users[user_id] = _UserLog(rows, [None] * len(rows), len(rows), whole=False)
         self.kept = sum(len(user.rows) for user in self._users.values())
 
+    def use_daily(self, daily: Mapping[str, DailyTable]) -> None:
+        """Recompute what is recorded from now on with these tables; what was recorded before is to be checked first."""
+        self._daily = daily
+
     def samples(self, user_id: int) -> bool:
         """True when the user belongs to the sample, equal for samplers of one share."""
         return user_id * 2_654_435_761 % 2**32 < self._share * 2**32  # Knuth's multiplicative hash

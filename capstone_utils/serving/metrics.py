@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from capstone_utils.features.daily_reload import last_day
+from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spec import SPEC, Daily
 from capstone_utils.serving.model.classifier import Classifier, Verdict
+from capstone_utils.transaction import DAY_US
 
 # The 200 ms of the brief is a bound of its own, so that "how many were slower" is counted and not estimated.
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0, 60.0)
@@ -46,6 +49,11 @@ class ScoringMetrics:
         self._late = counter("late_transactions", "Transactions older than their user's latest", "lateness")
         self._missing = counter("missing_batch_features", "Transactions without a batch feature", "feature")
         self._reloads = counter("model_reloads", "Model reloads by outcome", "outcome")
+        self._table_reloads = counter("batch_table_reloads", "Reloads of the batch tables by outcome", "outcome")
+        age = "Days from the batch tables' last day to the latest transaction's; infinite without tables"
+        self._tables_age = Gauge("batch_tables_age_days", age, ["door"], registry=self.registry).labels(door)
+        self._tables_until: int | None = None  # days since 1970
+        self._day = 0  # of the latest transaction
         self._model = Gauge("model_info", "Version of the model in use", ["door", "version"], registry=self.registry)
         compiled = Gauge(
             "model_compiled", "1 for compiled trees, 0 for XGBoost itself", ["door"], registry=self.registry
@@ -63,6 +71,7 @@ class ScoringMetrics:
             self._missing.labels(door, feature)
         for outcome in (LOADED, INVALID):
             self._reloads.labels(door, outcome)
+            self._table_reloads.labels(door, outcome)
 
     def count_verdicts(self, verdicts: Sequence[Verdict], seconds: Sequence[float]) -> None:
         """Count verdicts and the seconds that each of them took."""
@@ -83,6 +92,25 @@ class ScoringMetrics:
         for name, place in BATCH_FEATURES.items():
             if missing := sum(map(math.isnan, map(itemgetter(place), rows))):
                 self._missing.labels(self._door, name).inc(missing)
+
+    def count_day(self, event_time_us: int) -> None:
+        """Note a transaction's day: the batch tables have an age as of the latest one."""
+        if (day := event_time_us // DAY_US) > self._day:
+            self._day = day
+            self._show_age()
+
+    def uses_tables(self, tables: Mapping[str, DailyTable]) -> None:
+        """Say which batch tables are looked up from now on."""
+        self._tables_until = last_day(tables)
+        self._show_age()
+
+    def tables_reloaded(self, sound: bool) -> None:
+        """Count a file of batch tables that was found on disk: in use from now on, or invalid."""
+        self._table_reloads.labels(self._door, LOADED if sound else INVALID).inc()
+
+    def _show_age(self) -> None:
+        until = self._tables_until
+        self._tables_age.set(math.inf if until is None else max(self._day - until, 0))
 
     def decides(self, classifier: Classifier) -> None:
         """Say which model decides from now on, and whether by compiled trees."""

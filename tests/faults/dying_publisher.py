@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -26,15 +26,15 @@ WORKING = {"publish", "promote", "rollback", "_alone", "_point", "_prune", "_flu
 KEPT = 1  # fewer to look through
 
 
-def die_before(line: int) -> Callable:
-    """A trace function that kills this process before the n-th line of the code that publishes."""
+def die_before(line: int, files: Container[str | None], working: Container[str] | None) -> Callable:
+    """A trace function that kills this process before the n-th line of these files' functions."""
     left = line
 
     def trace(frame: FrameType, event: str, _: object) -> Callable | None:
         nonlocal left
-        if frame.f_code.co_filename not in (registry_module.__file__, store.__file__):
+        if frame.f_code.co_filename not in files:
             return None
-        if frame.f_code.co_name not in WORKING:
+        if working is not None and frame.f_code.co_name not in working:
             return None
         if event == "line":
             left -= 1
@@ -45,12 +45,20 @@ def die_before(line: int) -> Callable:
     return trace
 
 
-def killed(work: Callable[[], object], line: int) -> bool:
-    """Whether a child that did the work was killed before its n-th line; it was done before otherwise."""
+def killed(
+    work: Callable[[], object],
+    line: int,
+    files: Container[str | None] = (registry_module.__file__, store.__file__),
+    working: Container[str] | None = WORKING,
+) -> bool:
+    """Whether a child that did the work was killed before its n-th line; it was done before otherwise.
+
+    Lines count in these files, and there in functions of these names, or in all of them.
+    """
     child = os.fork()
     if child == 0:
         try:
-            sys.settrace(die_before(line))
+            sys.settrace(die_before(line, files, working))
             work()
         except BaseException as error:
             print(f"{error!r}", file=sys.stderr)

@@ -20,6 +20,7 @@ from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.feedback.quality import Report, Window
 from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
 from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
+from capstone_utils.monitoring.release.ledger import OUTCOMES
 from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import DAY_US
@@ -97,6 +98,9 @@ class ToyDoor(Toy, Collector):
     moved: float = 0.0
     drifted: tuple[str, str] | None = None  # a detector and a column whose statistic is beyond its limit
     unsent_bytes: float = 0.0  # of the outbox; the service's alone
+    missing_share: float = 0.002  # of batch features
+    tables_age: float = 0.0
+    gate_runs: Counter[str] = field(default_factory=Counter)  # so far, by outcome
     door: str = "http"
     address: str = ""
     _counts: Counter[str] = field(default_factory=Counter)
@@ -119,6 +123,14 @@ class ToyDoor(Toy, Collector):
         drift = GaugeMetricFamily("drift_statistic_ratio", "drift_statistic_ratio", labels=["detector", "column"])
         drift.add_metric(self.drifted or ("feature", "amount"), 1.5 if self.drifted else 0.2)
         yield drift
+        yield _counter("missing_batch_features", self._counts["missing"], door=self.door, feature="merchant_risk")
+        age = GaugeMetricFamily("batch_tables_age_days", "age", labels=["door"])
+        age.add_metric([self.door], self.tables_age)
+        yield age
+        runs = CounterMetricFamily("gate_runs", "runs", labels=["outcome"])
+        for outcome in OUTCOMES:
+            runs.add_metric([outcome], self.gate_runs[outcome])
+        yield runs
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
             yield _counter("worker_unreadable_batches", self.unreadable)
@@ -142,6 +154,7 @@ class ToyDoor(Toy, Collector):
         self._counts["requests"] += requests
         self._counts["frauds"] += int(fraud.sum())
         self._counts["errors"] += int(self._generator.binomial(requests, self.error_share))
+        self._counts["missing"] += int(self._generator.binomial(requests, self.missing_share))
         self._counts["skewed"] += int(self._generator.binomial(requests, self.skew_share))
         self._latencies += np.bincount(np.searchsorted(LATENCY_BOUNDS, latency), minlength=len(self._latencies))
         self._scores += np.bincount(np.searchsorted(PROBABILITY_BOUNDS, scores), minlength=len(self._scores))

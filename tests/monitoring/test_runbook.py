@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from capstone_utils.monitoring.dashboards.render import DASHBOARD
 from capstone_utils.monitoring.drift.metrics import DriftMetrics
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.prometheus.rules import RULE_FILES
+from capstone_utils.monitoring.release.metrics import GateMetrics
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.settings import ROOT
@@ -39,6 +41,7 @@ FAMILIES = {
         ServiceMetrics().registry,
         WorkerMetrics().registry,
         FeedbackMetrics().registry,
+        GateMetrics(Path()).registry,
         DriftMetrics(CollectorRegistry()).registry,
     )
     for metric in registry.collect()  # also those whose label has no value yet

@@ -59,8 +59,12 @@ class OnlineFeatures:
         self._moment = [MOMENT[f.kind] for f in spec.features if isinstance(f, State) and f.kind in MOMENT]
         self._looks_back = any(isinstance(f, State) and f.kind in HISTORY for f in spec.features)
         self._daily_places = [spec.names.index(f.name) for f in spec.daily]
-        self._daily = [((daily or {}).get(f.name), FIELDS.index(f.key)) for f in spec.daily]
+        self.use_daily(daily or {})
         self._in_order = in_order(spec, [self._plan, *(other.plan for other in self._others)])
+
+    def use_daily(self, daily: Mapping[str, DailyTable]) -> None:
+        """Look batch features up in these tables from the next transaction on; the state stays what it is."""
+        self._daily = [(daily.get(f.name), FIELDS.index(f.key)) for f in self.spec.daily]
 
     def update(self, transaction: Transaction) -> tuple[float, ...] | None:
         """The features in the spec's order, missing ones as NaN; None for a transaction already seen.

@@ -105,6 +105,14 @@ class ModelRegistry:
         """
         return self._pointer()[0]
 
+    def former(self) -> list[str]:
+        """The versions that were champions before, the latest first.
+
+        Raises:
+            InvalidModel: when there is no pointer, or it is damaged.
+        """
+        return self._pointer()[1:]
+
     def versions(self) -> list[PublishedModel]:
         """All versions, the latest first; of one whose manifest is damaged, no metrics."""
         champion = next(iter(self._named()), "")

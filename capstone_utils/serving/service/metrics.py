@@ -50,3 +50,4 @@ class ServiceMetrics(ScoringMetrics):
             self.duplicates.inc()
         else:
             self.count_features([score.features])
+            self.count_day(score.transaction.event_time_us)

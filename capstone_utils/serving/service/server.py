@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import ip_address
@@ -14,6 +15,8 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.features.daily_reload import DailyReloader
+from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.process import bind
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -66,6 +69,9 @@ class Service:
             self._use(scorer.classifier)
             registry, version = ModelRegistry(settings.models_dir), scorer.classifier.version
             parts.callback(ModelReloader(registry, version, self._use, self.metrics.reloaded).stop)
+            self.metrics.uses_tables(scorer.daily)
+            path, count = settings.daily_tables, self.metrics.tables_reloaded
+            parts.callback(DailyReloader(path, self._use_daily, count).stop)
             self._server = uvicorn.Server(self._config())
             self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [api]}, daemon=True)
             self._thread.start()
@@ -95,6 +101,11 @@ class Service:
         """Use the classifier from now on; one assignment: a request sees the one before or this one."""
         self._scorer.classifier = classifier
         self.metrics.decides(classifier)
+
+    def _use_daily(self, tables: Mapping[str, DailyTable]) -> None:
+        """Look batch features up in these tables from the next request on."""
+        self._scorer.use_daily(tables)
+        self.metrics.uses_tables(tables)
 
     def _pending(self) -> int:
         """The number of uvicorn's tasks: requests that it has begun and not ended, whatever they wait for.

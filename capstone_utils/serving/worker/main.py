@@ -6,11 +6,13 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from types import FrameType
 
 from prometheus_client import start_http_server
 
-from capstone_utils.features.daily_tables import InvalidDailyTables, read_daily
+from capstone_utils.features.daily_reload import DailyReloader
+from capstone_utils.features.daily_tables import DailyTable, InvalidDailyTables, read_daily
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
 from capstone_utils.ingestion.streaming.topics import TopicError, ensure_scores_topic, topic_shape
@@ -86,7 +88,14 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
         metrics.decides(classifier)
 
     use(classifier)
+    metrics.uses_tables(daily)
+
+    def use_daily(tables: Mapping[str, DailyTable]) -> None:
+        worker.daily = tables  # looked up from the next batch on
+        metrics.uses_tables(tables)
+
     reloading = ModelReloader(registry, classifier.version, use, metrics.reloaded)
+    reading = DailyReloader(settings.daily_tables, use_daily, metrics.tables_reloaded)
     try:
         client = open_client(settings)
         try:
@@ -102,6 +111,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
             client.close()
     finally:
         reloading.stop()
+        reading.stop()
         server.shutdown()
         server.server_close()
         thread.join()

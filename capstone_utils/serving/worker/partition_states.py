@@ -47,7 +47,7 @@ class PartitionStates:
         self._saved: dict[int, int] = {}  # the same of its latest snapshot
         self._begins: dict[int, int] = {}  # where the log began when unread records were found to be gone
         self._bootstrap_servers, self._topic, self._shape = bootstrap_servers, topic, shape
-        self._folder, self._metrics, self._daily = folder, metrics, daily
+        self._folder, self._metrics, self.daily = folder, metrics, daily
 
     def of_topic(self, shape: TopicShape) -> None:
         """Know the topic as it is now; of one that was made anew, no state is right."""
@@ -85,6 +85,12 @@ class PartitionStates:
                 except UnreadableBatch as batch:
                     unreadable.append(batch)
         return unreadable
+
+    def use_daily(self, daily: Mapping[str, DailyTable]) -> None:
+        """Look batch features up in these tables from the next transaction on."""
+        self.daily = daily
+        for online in self.online.values():
+            online.use_daily(daily)
 
     def advance(self, ends: Mapping[int, int]) -> None:
         """Note where the states will stand, by partition, when they have seen the batch in hand.
@@ -147,7 +153,7 @@ class PartitionStates:
     def _from_snapshot(self, partition: int, position: Position) -> tuple[OnlineFeatures, int]:
         """The state of a snapshot that is not past the position, and from which the log goes on; else an empty one."""
         try:
-            snapshot = read_snapshot(self._path(partition), self._shape.log_id, self._daily)
+            snapshot = read_snapshot(self._path(partition), self._shape.log_id, self.daily)
         except (InvalidSnapshot, OSError) as error:
             LOG.warning("partition %d: %s", partition, error)
             self._metrics.snapshots.labels("invalid").inc()
@@ -155,7 +161,7 @@ class PartitionStates:
         if snapshot is not None and position.begin <= snapshot.offset <= position.offset:
             self._metrics.snapshots.labels("used").inc()
             return snapshot.online, snapshot.offset
-        return OnlineFeatures(SPEC, self._daily), 0
+        return OnlineFeatures(SPEC, self.daily), 0
 
     def _drop(self, partition: int) -> None:
         del self.online[partition], self._next[partition], self._saved[partition]

@@ -60,7 +60,7 @@ class _Stages:
 
 
 class Worker:
-    """One worker; `classifier` may be replaced while it runs, and decides from the next batch on."""
+    """One worker; `classifier` and `daily` may be assigned while it runs, and are used from the next batch on."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Worker:
     ) -> None:
         self.classifier, self._states, self._metrics = classifier, states, metrics
         self._settings, self._scores = settings, settings.scores_topic
+        self.daily = self._daily_in_use = states.daily
         self._score_partitions, self._spec = score_partitions, SPEC.hash[:SPEC_DIGITS]
         self._shape, self._looked_at = TopicShape("", 1), 0.0  # as the client last saw it
         self._warned = False  # of records on wrong partitions
@@ -146,6 +147,9 @@ class Worker:
         if self._shape.compacted:
             self._count_gaps(records, ends)
         self._states.advance(ends)
+        if (daily := self.daily) is not self._daily_in_use:
+            self._daily_in_use = daily
+            self._states.use_daily(daily)
         chunks: list[_Chunk] = []
         for first in range(0, len(readable), CHUNK_RECORDS):
             chunks.append(self._features(readable[first : first + CHUNK_RECORDS]))
@@ -185,6 +189,7 @@ class Worker:
             metrics.count_verdicts(chunk.verdicts.result(), seconds)
             metrics.unstamped.inc(len(chunk.transactions) - len(seconds))
             metrics.count_features(chunk.rows)
+            metrics.count_day(max((each.event_time_us for _, each in chunk.transactions), default=0))
         if conflicts := [record for chunk in chunks for record in chunk.conflicts]:
             how = "%d transactions came under ids that others of their users have, and have no score; one at %d:%d"
             LOG.warning(how, len(conflicts), conflicts[0].partition, conflicts[0].offset)

@@ -20,6 +20,7 @@ CAUSES = {
     "LatencyHigh": {"latency_seconds": 0.4, "requests_per_second": 5.0},  # a service that is stuck answers few
     "ErrorRateHigh": {"error_share": 0.1},
     "NoTraffic": {"requests_per_second": 0.0},
+    "BatchFeaturesMissing": {"missing_share": 0.2},
     "OutboxBehind": {"unsent_bytes": 2e6},
 }
 DAY = 86_400 * 1_000_000
@@ -102,6 +103,30 @@ def test_a_service_that_does_not_answer_is_reported_until_it_does_again(promethe
     assert seen["ServiceDown", "pending"] < seen["ServiceDown", "firing"]
     assert {alert for alert, state in seen if state == "firing"} == {"ServiceDown"}
     assert toy.address in firing.summary
+
+
+def test_what_became_of_a_model_rings_by_its_outcome(prometheus, toy):
+    for outcome, name in (
+        ("rolled_back", "ModelRolledBack"),
+        ("kept", "ModelBelowPromise"),
+        ("failed", "RetrainingFailed"),
+    ):
+        wait_until_quiet(prometheus)
+        since = time.time()
+        toy.gate_runs[outcome] += 1
+        wait_until_firing(prometheus, name)
+        wait_until_quiet(prometheus)
+        assert {alert for alert, state in first_seen(prometheus, since) if state == "firing"} == {name}
+
+
+def test_batch_tables_of_yesterday_are_pending_within_the_hour(prometheus, toy):
+    wait_until_quiet(prometheus)
+    with toy.changed(tables_age=1.0):
+        states = prometheus.wait_for(
+            lambda: {alert.name: alert.state for alert in prometheus.alerts() if alert.state != "inactive"}
+        )
+    assert states == {"BatchTablesStale": "pending"}
+    wait_until_quiet(prometheus)
 
 
 def test_a_fraud_wave_at_the_stream_s_door_rings_and_says_at_which_door(stream_prometheus, stream_toy):

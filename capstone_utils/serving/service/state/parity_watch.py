@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from queue import SimpleQueue
 
+from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.parity import ParitySampler
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.state.scorer import Scorer
@@ -25,7 +27,8 @@ class ParityWatch:
         self, scorer: Scorer, metrics: ServiceMetrics, share: float = SHARE, every_seconds: float = EVERY_SECONDS
     ) -> None:
         self._scorer, self._metrics, self._every_seconds = scorer, metrics, every_seconds
-        self._queue: SimpleQueue[tuple[Transaction, tuple[float, ...] | None]] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Transaction, tuple[float, ...] | None, Mapping[str, DailyTable]]] = SimpleQueue()
+        self._daily: Mapping[str, DailyTable] = scorer.daily
         self._sampler = ParitySampler(scorer.online, scorer.daily, share, MAX_ROWS)
         self._sampler.check()  # compiles what the offline computation needs, before the first request comes
         self._stopping = threading.Event()
@@ -41,7 +44,7 @@ class ParityWatch:
 
     def _note(self, transaction: Transaction, features: tuple[float, ...] | None) -> None:
         if self._sampler.samples(transaction.user_id):
-            self._queue.put((transaction, features))
+            self._queue.put((transaction, features, self._scorer.daily))
 
     def _run(self) -> None:
         stopping = False
@@ -50,7 +53,12 @@ class ParityWatch:
             if self._queue.empty():
                 continue
             while not self._queue.empty():
-                self._sampler.record(*self._queue.get())
+                transaction, features, daily = self._queue.get()
+                if daily is not self._daily:  # what was made with the earlier tables is recomputed with them
+                    self._check()
+                    self._daily = daily
+                    self._sampler.use_daily(daily)
+                self._sampler.record(transaction, features)
             self._check()
 
     def _check(self) -> None:

@@ -43,7 +43,7 @@ class Scorer:
         state: ServiceState | None = None,
     ) -> None:
         self.classifier = Classifier(models)
-        self.daily = dict(daily or {})
+        self.daily = self._daily_found = dict(daily or {})
         self.state = ServiceState.empty(spec, self.daily) if state is None else state
         self.online = self.state.online
         self.watch: Callable[[Transaction, tuple[float, ...] | None], None] | None = None  # sees the features made
@@ -52,6 +52,10 @@ class Scorer:
     def models(self) -> Models:
         """The models in use."""
         return self.classifier.models
+
+    def use_daily(self, daily: Mapping[str, DailyTable]) -> None:
+        """Use these batch tables from the next call on; another thread may say so."""
+        self._daily_found = dict(daily)
 
     def warm_up(self, history: Iterable[Transaction]) -> int:
         """Take in `history`, in order of arrival, without scoring it; the number that were no duplicates."""
@@ -75,6 +79,9 @@ class Scorer:
         """
         classifier = self.classifier
         self._check_ids(transactions)
+        if self._daily_found is not self.daily:
+            self.daily = self._daily_found
+            self.online.use_daily(self.daily)
         repeats = [self.state.earlier(transaction) for transaction in transactions]
         rows = [
             None if repeat else self.online.update(transaction)

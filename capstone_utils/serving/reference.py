@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ PLACES = BINS + 1  # a column's bins: one below its least value, and its tenths;
 MISSING = PLACES  # the last place of a row of counts: values that are missing (NaN)
 SCORE = "score"  # the column beside the features
 WEEK = 7
+Day = TypeVar("Day", int, Integers)
 
 
 class InvalidReference(CapstoneError):
@@ -91,8 +93,8 @@ def count(values: Floats, edges: Floats) -> Integers:
     return counts
 
 
-def weekday(day: int) -> int:
-    """The weekday, 0 for Monday, of a day counted since 1970 UTC, which began on a Thursday."""
+def weekday(day: Day) -> Day:
+    """The weekday, 0 for Monday, of a day (each of an array) counted since 1970 UTC, a Thursday."""
     return (day + 3) % WEEK
 
 

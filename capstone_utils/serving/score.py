@@ -65,6 +65,7 @@ class ScoreMessage(NamedTuple):
     user_id: int
     timestamp: float
     amount: float
+    merchant: str
     prediction: str
     fraud_probability: float
     decided_by: str
@@ -98,6 +99,7 @@ def encode(
             "user_id": transaction.user_id,
             "timestamp": transaction.event_time_us / 1_000_000,
             "amount": transaction.amount_cents / 100,
+            "merchant": transaction.merchant,
             "prediction": prediction,
             "fraud_probability": probability,
             "decided_by": decided_by,

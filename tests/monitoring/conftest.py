@@ -37,7 +37,6 @@ CALM = Report(
     [],
     0,
     {"score": 0},
-    0.2,
 )
 FACTOR = 30  # five minutes of the rules are ten seconds here
 SCRAPE_INTERVAL = "500ms"

@@ -42,6 +42,7 @@ def test_the_topic_s_message_can_be_made_from_the_journal_s_row():
         "user_id": 7,
         "timestamp": 1767225600.123457,
         "amount": 19.99,
+        "merchant": "Amazon",
         "prediction": "Legit",
         "fraud_probability": 0.3,
         "decided_by": "model",

@@ -53,7 +53,7 @@ class Days:
                 self.late += int(chosen.sum())
                 continue
             today = self.open.setdefault(number, self._empty())
-            today.counts += self.reference.counts(rows[chosen])
+            today.counts = today.counts + self.reference.counts(rows[chosen])
             today.alerted.update(users[chosen & alerts].tolist())
 
     def close(self, clock_us: int) -> Iterator[tuple[int, Day]]:

@@ -39,8 +39,8 @@ class MissedFraud:
     """Evidence that the model misses more of the reported frauds than it did: no input has to move for that."""
 
     def __init__(self, reference: Reference) -> None:
-        expected = max(EXPECTED_MISSES, reference.missed)
-        self.cusum = Cusum(expected, min(expected + MORE_MISSES, 0.99), LIMIT)
+        expected = min(max(EXPECTED_MISSES, reference.missed), 1 - 2 * MORE_MISSES)  # of a model that misses all, too
+        self.cusum = Cusum(expected, expected + MORE_MISSES, LIMIT)
         self.misses: list[tuple[int, str]] = []  # known at, category
         self.named = ""  # what moved, from the alarm until it is over: the category with most of the latest misses
 
@@ -50,7 +50,7 @@ class MissedFraud:
         self.misses = [each for each in self.misses if each[0] > since]
         if report.missed:
             self.misses.append((report.known_at_us, report.category))
-        ratio = self.cusum.update(report.missed)
+        ratio = self.cusum.update(bool(report.missed))
         if ratio < QUIET:
             self.named = ""
         elif ratio >= 1 and not self.named:

@@ -15,7 +15,7 @@ from capstone_utils.ingestion.streaming.topics import (
     describe_topic,
     ensure_labels_topic,
     ensure_scores_topic,
-    topic_id,
+    topic_shape,
 )
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.feedback.store import FeedbackStore
@@ -63,7 +63,7 @@ class LogReader:
         """
         where = self._settings.bootstrap_servers
         partitions = self._describe()  # first: afterwards all of them have a place to be read from
-        kept = self._store.offsets({topic: topic_id(where, topic) for topic in self._topics})
+        kept = self._store.offsets({topic: topic_shape(where, topic).log_id for topic in self._topics})
         self._consumer.assign([TopicPartition(topic, state.partition) for topic, state in partitions])
         gone = {}
         for topic, state in partitions:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -32,6 +33,8 @@ from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.feedback.quality import make_report
 from capstone_utils.monitoring.feedback.records import InvalidScore, ScoreRow
 from capstone_utils.monitoring.feedback.store import FeedbackStore
+from capstone_utils.monitoring.feedback.watching import Watching
+from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.settings import InvalidSetting, Settings
 
 LOG = logging.getLogger(__name__)
@@ -47,8 +50,10 @@ class FeedbackError(CapstoneError):
 class Feedback:
     """The join of one store: one batch after the other, for one thread."""
 
-    def __init__(self, store: FeedbackStore, dead_letters: DeadLetters, metrics: FeedbackMetrics) -> None:
-        self._store, self._dead_letters, self._metrics = store, dead_letters, metrics
+    def __init__(
+        self, store: FeedbackStore, dead_letters: DeadLetters, metrics: FeedbackMetrics, watching: Watching
+    ) -> None:
+        self._store, self._dead_letters, self._metrics, self._watching = store, dead_letters, metrics, watching
         self._due = 0.0
 
     def work(self, batch: Batch) -> None:
@@ -62,7 +67,10 @@ class Feedback:
         labels, unreadable = self._labels(batch.labels, outcomes)
         if unreadable:
             self._dead_letters.put(unreadable)
-        self._metrics.count(self._store.add(scores, labels, batch.offsets) + outcomes)
+        rows = [row for row, _ in scores]
+        fresh = [each for each, first in zip(scores, self._store.unseen(rows), strict=True) if first]
+        watch = partial(self._watching.take, fresh, self._store)
+        self._metrics.count(self._store.add(rows, labels, batch.offsets, watch) + outcomes)
 
     def publish(self) -> None:
         """Make a report, if it is time for one."""
@@ -72,10 +80,10 @@ class Feedback:
             now = time.monotonic()
             self._due = now + max(PUBLISH_SECONDS, PUBLISH_SHARE * (now - began))
 
-    def _scores(self, records: list[ConsumerRecord], outcomes: Counter[str]) -> Iterator[ScoreRow]:
+    def _scores(self, records: list[ConsumerRecord], outcomes: Counter[str]) -> Iterator[tuple[ScoreRow, bytes]]:
         for record in records:
             try:
-                yield ScoreRow.from_json(record.value)
+                yield ScoreRow.from_json(record.value), record.value
             except InvalidScore as reason:  # one of our own doors wrote it: it is no letter to be sent again
                 outcomes["score_unreadable"] += 1
                 LOG.error("%s/%d, offset %d: %s", record.topic, record.partition, record.offset, reason)
@@ -101,7 +109,9 @@ def run_feedback(settings: Settings, stopping: threading.Event) -> None:
     with _alone(settings.feedback), closing(FeedbackStore(settings.feedback / "joined.sqlite")) as store:
         letters = DeadLetters(settings.bootstrap_servers, settings.dead_letter_topic)
         with closing(letters), closing(LogReader(settings, store, metrics)) as reader, _serve(settings, metrics):
-            feedback = Feedback(store, letters, metrics)
+            watching = Watching(ModelRegistry(settings.models_dir), metrics.drift)
+            watching.restore(store.watch())
+            feedback = Feedback(store, letters, metrics, watching)
             while not stopping.is_set():
                 try:
                     batch = reader.poll()
@@ -111,6 +121,7 @@ def run_feedback(settings: Settings, stopping: threading.Event) -> None:
                     metrics.lost.inc()
                     LOG.warning("not kept, read again: %s", reason)
                     _rewind(reader, stopping)
+                    watching.restore(store.watch())  # as of what is kept: it may have taken in more
                 feedback.publish()
 
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from capstone_utils.monitoring.drift.metrics import DriftMetrics
 from capstone_utils.monitoring.feedback.quality import ALL, Quality, Report, Slice, Window
 from capstone_utils.transaction import SECOND_US
 
@@ -43,6 +44,7 @@ class FeedbackMetrics(Collector):
             for outcome in outcomes:  # a series that is there from the start reads as zero, not as missing
                 self._counters[name].labels(outcome)
         self.registry.register(self)
+        self.drift = DriftMetrics(self.registry)
 
     def count(self, outcomes: Mapping[str, int]) -> None:
         """Count what became of a batch, by outcome as `FeedbackStore.add` names it."""
@@ -71,7 +73,6 @@ def _clocks(report: Report | None) -> Iterator[GaugeMetricFamily]:
     window = _family("live_window_seconds", "The payments that live_* speaks of, by edge", "payments", "edge")
     settled = _family("live_settled_payments", "Settled payments by what settled them", "by")
     waiting = _family("feedback_waiting_labels", "Labels not in use by what they wait for", "what")
-    missed = _family("missed_fraud_cusum_ratio", "Evidence for more missed frauds, as a share of its limit")
     if report is not None:
         _add(clock, report.clock_us / SECOND_US)
         if report.last_label_us is not None:
@@ -87,8 +88,7 @@ def _clocks(report: Report | None) -> Iterator[GaugeMetricFamily]:
         _add(settled, payments - report.labelled, "presumption")
         for name, number in report.waiting.items():
             _add(waiting, number, name)
-        _add(missed, report.missed_fraud)
-    yield from (clock, label, window, settled, waiting, missed)
+    yield from (clock, label, window, settled, waiting)
 
 
 def _measures(report: Report | None) -> Iterator[GaugeMetricFamily]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
-from capstone_utils.monitoring.feedback.cusum import Cusum
 from capstone_utils.monitoring.feedback.records import BILLION
 from capstone_utils.monitoring.feedback.store import BINS, Cell, FeedbackStore
 from capstone_utils.transaction import DAY_US, SECOND_US
@@ -128,7 +127,6 @@ class Report(NamedTuple):
     calibration: list[Calibration]
     labelled: int  # of the settled payments
     waiting: dict[str, int]  # labels, by what they wait for
-    missed_fraud: float  # the CUSUM's share of its limit, for the version that scores now
 
 
 def make_report(store: FeedbackStore) -> Report | None:
@@ -140,8 +138,6 @@ def make_report(store: FeedbackStore) -> Report | None:
     settled = _settled(first, clock, last_label)
     young = Window(settled.until_us if settled else first, clock + 1)
     cells = store.cells(clock, *settled) if settled else []
-    cusum = Cusum()
-    cusum.update_all(not caught for caught in store.reported(clock, store.latest_version()))
     return Report(
         clock,
         last_label,
@@ -152,7 +148,6 @@ def make_report(store: FeedbackStore) -> Report | None:
         _calibration(cells),
         sum(cell.payments for cell in cells if cell.is_fraud is not None),
         store.waiting_labels(clock),
-        cusum.ratio,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from capstone_utils.monitoring.drift.reports import category_of
 from capstone_utils.transaction import (
     MISSING,
     InvalidMessage,
@@ -20,6 +21,7 @@ FIELDS = (
     "user_id",
     "timestamp",
     "amount",
+    "merchant",
     "fraud_probability",
     "prediction",
     "model_version",
@@ -50,6 +52,7 @@ class ScoreRow(NamedTuple):
     cents: int
     billionths: int  # of the probability of fraud
     alert: bool
+    category: str  # of the merchant
     origin: Origin
 
     @classmethod
@@ -69,7 +72,7 @@ class ScoreRow(NamedTuple):
         if not isinstance(fields, dict):
             raise InvalidScore("message", fields, "a JSON object")
         try:
-            transaction_id, user_id, timestamp, amount, probability, prediction, version, door, decided_by = (
+            transaction_id, user_id, timestamp, amount, merchant, probability, prediction, version, door, decided_by = (
                 fields[name] for name in FIELDS
             )
         except KeyError as error:
@@ -79,8 +82,9 @@ class ScoreRow(NamedTuple):
                 raise InvalidScore(name, value, f"one of {', '.join(TEXTS[name])}")
         if type(probability) not in (int, float) or not 0 <= probability <= 1:
             raise InvalidScore("fraud_probability", probability, "a number from 0 to 1")
-        if type(version) is not str or not version:
-            raise InvalidScore("model_version", version, "a text")
+        for name, text in (("merchant", merchant), ("model_version", version)):
+            if type(text) is not str or not text:
+                raise InvalidScore(name, text, "a text")
         return cls(
             to_identifier("transaction_id", transaction_id),
             to_identifier("user_id", user_id),
@@ -88,5 +92,6 @@ class ScoreRow(NamedTuple):
             to_cents(amount),
             round(probability * BILLION),
             prediction == "Fraud",
+            category_of(merchant),
             Origin(version, door, decided_by),
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, Label
+from capstone_utils.monitoring.drift.reports import Report
 from capstone_utils.monitoring.feedback.database import open_database
 from capstone_utils.monitoring.feedback.records import BILLION, Origin, ScoreRow
 from capstone_utils.transaction import DAY_US
@@ -34,8 +35,8 @@ SELECT origin, alert, known.is_fraud, {" + ".join(f"(billionths >= {round(edge *
 WHERE time_us >= :since AND time_us < :until GROUP BY 1, 2, 3, 4
 """
 REPORTED = f"""{KNOWN}
-SELECT alert FROM known JOIN scores USING (transaction_id, user_id)
-WHERE is_fraud AND substr(origin, 1, length(:version) + 1) = :version || ' '
+SELECT known_at_us, transaction_id, alert, category, origin FROM known JOIN scores USING (transaction_id, user_id)
+WHERE is_fraud AND known_at_us > :since
 ORDER BY known_at_us, transaction_id, user_id
 """
 Offsets: TypeAlias = Mapping[tuple[str, int], int]  # by topic and partition, the offset that comes next
@@ -63,8 +64,16 @@ class FeedbackStore:
         count = "SELECT count(*) FROM "
         self._rows = {table: self._file.execute(count + table).fetchone()[0] for table in ("scores", "labels")}
 
-    def add(self, scores: Sequence[ScoreRow], labels: Sequence[Label], offsets: Offsets) -> Counter[str]:
+    def add(
+        self,
+        scores: Sequence[ScoreRow],
+        labels: Sequence[Label],
+        offsets: Offsets,
+        watch: Callable[[], str] | None = None,
+    ) -> Counter[str]:
         """Take in a batch and the offsets after it, both or none; what became of its parts, by outcome.
+
+        `watch` is called with the rows there, and the state of the drift watch that it returns is kept with them.
 
         Raises:
             sqlite3.OperationalError: when it cannot be written, as on a full disk; then nothing has changed.
@@ -79,6 +88,10 @@ class FeedbackStore:
                     "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
                     [(*where, offset) for where, offset in offsets.items()],
                 )
+                if watch is not None:
+                    self._file.execute(
+                        "INSERT INTO watch VALUES (1, ?) ON CONFLICT DO UPDATE SET state = excluded.state", (watch(),)
+                    )
         except BaseException:
             self._rows = rows
             raise
@@ -88,14 +101,14 @@ class FeedbackStore:
         rows = [(*score[:-1], " ".join(score.origin)) for score in scores]
         if not rows:
             return
-        added = self._file.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows).rowcount
+        added = self._file.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
         outcomes["score"], outcomes["score_duplicate"] = added, len(rows) - added
         self._rows["scores"] += added
         if added < len(rows):  # where repeats differ, the larger one stays, whichever came first: time goes forward
             self._file.executemany(
-                "UPDATE scores SET (time_us, cents, billionths, alert, origin) = (?3, ?4, ?5, ?6, ?7) WHERE "
-                "transaction_id = ?1 AND user_id = ?2 AND (time_us, cents, billionths, alert, origin) < "
-                "(?3, ?4, ?5, ?6, ?7)",
+                "UPDATE scores SET (time_us, cents, billionths, alert, category, origin) = (?3, ?4, ?5, ?6, ?7, ?8) "
+                "WHERE transaction_id = ?1 AND user_id = ?2 AND (time_us, cents, billionths, alert, category, origin) "
+                "< (?3, ?4, ?5, ?6, ?7, ?8)",
                 rows,
             )
 
@@ -163,17 +176,31 @@ class FeedbackStore:
             for origin, alert, is_fraud, *rest in self._file.execute(CELLS, times)
         ]
 
-    def reported(self, clock: int, version: str) -> list[bool]:
-        """True for caught, false for missed: the reported frauds that a version scored, by when they became known."""
-        found = self._file.execute(REPORTED, {"clock": clock, "version": version})
-        return [bool(alert) for (alert,) in found]
+    def reported(self, since: int, until: int, version: str) -> list[Report]:
+        """Scored frauds whose report became known after `since` and up to `until`, in that order.
 
-    def latest_version(self) -> str:
-        """The model version of the latest scores up to the clock; empty without any."""
-        found = self._file.execute(
-            "SELECT origin FROM scores WHERE time_us <= ? ORDER BY time_us DESC, origin DESC LIMIT 1", (self.clock(),)
-        ).fetchone()
-        return _origin(found[0]).version if found else ""
+        Of those that another version than `version` scored, nothing is said about whether they were missed.
+        """
+        found = self._file.execute(REPORTED, {"clock": until, "since": since})
+        return [
+            Report(known_at, transaction_id, None if _origin(origin).version != version else not alert, category)
+            for known_at, transaction_id, alert, category, origin in found
+        ]
+
+    def unseen(self, scores: Iterable[ScoreRow]) -> list[bool]:
+        """For each score, whether it is the first one of its payment, here and among them."""
+        seen = set[tuple[int, int]]()
+        first = []
+        for score in scores:
+            found = self._file.execute("SELECT 1 FROM scores WHERE transaction_id = ? AND user_id = ?", score[:2])
+            first.append(score[:2] not in seen and found.fetchone() is None)
+            seen.add(score[:2])
+        return first
+
+    def watch(self) -> str:
+        """The state of the drift watch that was kept last; empty without one."""
+        found = self._file.execute("SELECT state FROM watch").fetchone()
+        return found[0] if found else ""
 
     def waiting_labels(self, clock: int) -> dict[str, int]:
         """Labels that are not in use: of a payment without a score, and known only after the clock."""
@@ -192,7 +219,7 @@ class FeedbackStore:
             if kept:
                 LOG.warning("the topics are not those that were joined here: joining from the beginning of the logs")
             with self._file:
-                for table in ("scores", "labels", "offsets", "logs"):
+                for table in ("scores", "labels", "offsets", "logs", "watch"):
                     self._file.execute(f"DELETE FROM {table}")
                 self._file.executemany("INSERT INTO logs VALUES (?, ?)", log_ids.items())
             self._rows = dict.fromkeys(self._rows, 0)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from capstone_utils.ingestion.labels import Label
+from capstone_utils.monitoring.drift.reports import Report
 from capstone_utils.monitoring.feedback.records import BILLION, ScoreRow
 from capstone_utils.monitoring.feedback.store import BINS, RETENTION_DAYS, Cell
 from capstone_utils.transaction import DAY_US
@@ -46,11 +47,16 @@ class Naive:
                 sums.update(payments=1, cents=score.cents, billionths=score.billionths)
         return [Cell(*alike, *(sums[name] for name in Cell._fields[4:])) for alike, sums in counts.items()]
 
-    def reported(self, clock: int, version: str) -> list[bool]:
-        """Caught or missed, by when the reports became known."""
-        known = sorted(self.known(clock).values(), key=lambda each: (each.known_at_us, *each[:2]))
-        frauds = [self.scores[label[:2]] for label in known if label.is_fraud and label[:2] in self.scores]
-        return [score.alert for score in frauds if score.origin.version == version]
+    def reported(self, since: int, until: int, version: str) -> list[Report]:
+        """Scored frauds by when their reports became known."""
+        known = sorted(self.known(until).values(), key=lambda each: (each.known_at_us, *each[:2]))
+        reported = []
+        for label in known:
+            score = self.scores.get(label[:2])
+            if label.is_fraud and label.known_at_us > since and score is not None:
+                missed = None if score.origin.version != version else not score.alert
+                reported.append(Report(label.known_at_us, label.transaction_id, missed, score.category))
+        return reported
 
     def waiting(self, clock: int) -> dict[str, int]:
         """Labels not in use."""
@@ -60,4 +66,4 @@ class Naive:
 
 
 def _order(score: ScoreRow) -> tuple:
-    return (*score[2:6], " ".join(score.origin))
+    return (*score[2:7], " ".join(score.origin))

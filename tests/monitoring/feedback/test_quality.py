@@ -25,7 +25,7 @@ def at(day):
 
 
 def score(number, day, alert=False, probability=0.0, cents=1_000, origin=STREAM):
-    return ScoreRow(number, 7, at(day), cents, round(probability * BILLION), alert, origin)
+    return ScoreRow(number, 7, at(day), cents, round(probability * BILLION), alert, "Books", origin)
 
 
 def report(row, after=1.0, is_fraud=True):
@@ -133,11 +133,16 @@ def test_calibration_compares_each_bin_s_expected_share_of_fraud_with_the_one_th
     assert math.isnan(by_low[0.4].expected)
 
 
-def test_missed_frauds_add_up_and_those_of_an_earlier_version_are_not_held_against_this_one(store):
-    old = [score(n, n / 10, origin=HTTP) for n in range(20)]
-    new = [score(100 + n, 2 + n / 10) for n in range(10)]
-    store.add([*old, *new, score(999, 9)], [report(row) for row in (*old, *new)], {})
-    assert make_report(store).missed_fraud == pytest.approx(10 * math.log(0.16 / 0.06) / 8)
+def test_reported_frauds_come_in_the_order_of_their_reports_and_those_of_another_version_say_nothing(store):
+    old, new, caught = score(1, 0, origin=HTTP), score(2, 1), score(3, 2, alert=True)
+    store.add([old, new, caught, score(9, 9)], [report(old, 4), report(new), report(caught), report(new, 6)], {})
+    found = store.reported(at(1), at(9), "def")
+    assert [(each.transaction_id, each.missed, each.category) for each in found] == [
+        (3, False, "Books"),
+        (1, None, "Books"),
+        (2, True, "Books"),
+    ]
+    assert [each.transaction_id for each in store.reported(at(4), at(9), "def")] == [2]
 
 
 def test_there_is_no_report_before_there_is_a_clock(tmp_path):

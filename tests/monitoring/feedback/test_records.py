@@ -18,7 +18,7 @@ TRANSACTION = Transaction(1, 7, 1999, 1_767_225_600_123_457, "NY", "Amazon", "mo
 def test_a_score_reads_back_with_its_money_and_its_origin(offset, door, by_fallback, decided_by):
     message = encode(TRANSACTION, offset, (1.0, math.nan), Verdict(0.25, True, by_fallback), "abc", "def")
     origin = Origin("abc", door, decided_by)
-    assert ScoreRow.from_json(message) == (1, 7, TRANSACTION.event_time_us, 1999, BILLION // 4, True, origin)
+    assert ScoreRow.from_json(message) == (1, 7, TRANSACTION.event_time_us, 1999, BILLION // 4, True, "Amazon", origin)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_a_score_reads_back_with_its_money_and_its_origin(offset, door, by_fallb
         ({"prediction": None}, "prediction=None is not one of Fraud, Legit"),
         ({"fraud_probability": 1.5}, "fraud_probability=1.5 is not a number from 0 to 1"),
         ({"fraud_probability": True}, "fraud_probability=True is not a number"),
+        ({"merchant": None}, "merchant=None is not a text"),
         ({"model_version": ""}, "model_version='' is not a text"),
         ({"user_id": None}, "user_id=None is not an integer"),
         ({"amount": "1"}, "amount='1' is not a number"),

@@ -31,6 +31,7 @@ scores = st.builds(
     st.integers(1, 5),
     st.sampled_from([0, BILLION // 100, BILLION // 2, BILLION]),
     st.booleans(),
+    st.sampled_from(["Books", "Gift Cards"]),
     origins,
 )
 labels = st.builds(
@@ -46,7 +47,7 @@ messages = st.lists(st.one_of(scores, labels), max_size=30)
 
 
 def score(number, day=0.0, alert=False, **other):
-    row = ScoreRow(number, 7, START + int(day * DAY_US), 1_000, BILLION // 10, alert, MODEL)
+    row = ScoreRow(number, 7, START + int(day * DAY_US), 1_000, BILLION // 10, alert, "Books", MODEL)
     return row._replace(**other)
 
 
@@ -69,7 +70,7 @@ def agrees(store, naive):
     for window in ((naive.clock - 40 * DAY_US, week), (week, naive.clock + 1)):
         assert sorted(store.cells(naive.clock, *window), key=str) == sorted(naive.cells(naive.clock, *window), key=str)
     for version in ("abc", "def"):
-        assert store.reported(naive.clock, version) == naive.reported(naive.clock, version)
+        assert store.reported(START, naive.clock, version) == naive.reported(START, naive.clock, version)
     assert store.waiting_labels(naive.clock) == naive.waiting(naive.clock)
 
 

@@ -25,7 +25,6 @@ CAUSES = {
 }
 DAY = 86_400 * 1_000_000
 OF_FEEDBACK = {
-    "MissedFraudHigh": lambda report: {"missed_fraud": 1.3},
     "LabelsLate": lambda report: {"last_label_us": report.clock_us - 2 * DAY},
     "LabelsUnmatched": lambda report: {"waiting": {"score": 21, "clock": 0}},
 }

@@ -7,10 +7,10 @@ import sqlite3
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
-SCHEMA_NUMBER = 2
+SCHEMA_NUMBER = 3
 SCHEMA = """
 CREATE TABLE scores(transaction_id INTEGER, user_id INTEGER, time_us INTEGER, cents INTEGER, billionths INTEGER,
-    alert INTEGER, category TEXT, origin TEXT, PRIMARY KEY (transaction_id, user_id)) WITHOUT ROWID;
+    alert INTEGER, category TEXT, origin TEXT, reported INTEGER, PRIMARY KEY (transaction_id, user_id)) WITHOUT ROWID;
 CREATE INDEX scores_by_time ON scores(time_us);
 CREATE TABLE labels(transaction_id INTEGER, user_id INTEGER, is_fraud INTEGER, time_us INTEGER, known_at_us INTEGER,
     source TEXT, PRIMARY KEY (transaction_id, user_id, known_at_us, is_fraud, source)) WITHOUT ROWID;

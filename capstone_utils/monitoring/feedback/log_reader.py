@@ -1,9 +1,16 @@
-"""The topics `scores` and `labels`, read from the offsets that the join keeps, whichever partitions they have."""
+"""The topics `scores` and `labels`, read from the offsets that the join keeps, in the order in which records were made.
+
+A reader that is behind gets one partition's days before another one's. The join does not mind; its clock would run
+ahead of what is still to be read, and the drift watch would close days that are not over. So records wait here until
+every partition that has more has brought as old ones.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections import deque
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -23,6 +30,7 @@ from capstone_utils.settings import Settings
 
 LOG = logging.getLogger(__name__)
 BATCH_RECORDS = 5_000
+STALLED_SECONDS = 5.0  # without a record from a partition that should have some: then the others go on
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 10.0  # from one look for more partitions to the next
 
@@ -45,6 +53,7 @@ class LogReader:
     def __init__(self, settings: Settings, store: FeedbackStore, metrics: FeedbackMetrics) -> None:
         self._settings, self._store, self._metrics = settings, store, metrics
         self._topics = settings.scores_topic, settings.labels_topic
+        self._waiting: dict[TopicPartition, deque[ConsumerRecord]] = {}
         ensure_scores_topic(settings)
         ensure_labels_topic(settings)
         self._consumer = KafkaConsumer(
@@ -65,6 +74,8 @@ class LogReader:
         partitions = self._describe()  # first: afterwards all of them have a place to be read from
         kept = self._store.offsets({topic: topic_shape(where, topic).log_id for topic in self._topics})
         self._consumer.assign([TopicPartition(topic, state.partition) for topic, state in partitions])
+        self._waiting = {TopicPartition(topic, state.partition): deque() for topic, state in partitions}
+        self._released = time.monotonic()
         gone = {}
         for topic, state in partitions:
             offset = kept.get((topic, state.partition), state.begin_offset)
@@ -76,7 +87,7 @@ class LogReader:
         self._partitions, self._looked = len(partitions), time.monotonic()
 
     def poll(self) -> Batch:
-        """The next records; none when none came in time.
+        """The next records, in the order of a topic's partitions; none when none came in time.
 
         Raises:
             KafkaError, NoBroker, TopicError: when they cannot be read now; `rewind`, and try again.
@@ -89,11 +100,36 @@ class LogReader:
             LOG.warning("reading goes on elsewhere: %s", error)
             self.rewind()
             polled = {}
-        records: dict[str, list[ConsumerRecord]] = {topic: [] for topic in self._topics}
         for where, found in polled.items():
-            records[where.topic] += found
-        offsets = {(where.topic, where.partition): found[-1].offset + 1 for where, found in polled.items()}
+            self._waiting[where] += found
+        full = [where for where, waiting in self._waiting.items() if len(waiting) >= BATCH_RECORDS]
+        self._consumer.resume(*(self._consumer.paused() - {*full}))
+        self._consumer.pause(*full)
+        return self._release()
+
+    def _release(self) -> Batch:
+        """The records that are older than what any partition may still bring."""
+        now = time.monotonic()
+        limits = [
+            waiting[-1].timestamp if waiting else -math.inf
+            for where, waiting in self._waiting.items()
+            if not self._at_end(where)
+        ]
+        stalled = now - self._released > STALLED_SECONDS
+        until = math.inf if stalled else min(limits, default=math.inf)
+        records: dict[str, list[ConsumerRecord]] = {topic: [] for topic in self._topics}
+        offsets = {}
+        for where, waiting in self._waiting.items():
+            while waiting and waiting[0].timestamp <= until:
+                records[where.topic].append(record := waiting.popleft())
+                offsets[where.topic, where.partition] = record.offset + 1
+        if offsets or not any(self._waiting.values()):
+            self._released = now
         return Batch(records[self._settings.scores_topic], records[self._settings.labels_topic], offsets)
+
+    def _at_end(self, where: TopicPartition) -> bool:
+        end, position = self._consumer.highwater(where), self._consumer.position(where, timeout_ms=0)
+        return end is not None and position is not None and position >= end
 
     def _look(self) -> None:
         """Take in partitions that were added, and say how many records wait."""

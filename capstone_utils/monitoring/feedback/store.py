@@ -36,8 +36,11 @@ WHERE time_us >= :since AND time_us < :until GROUP BY 1, 2, 3, 4
 """
 REPORTED = f"""{KNOWN}
 SELECT known_at_us, transaction_id, alert, category, origin FROM known JOIN scores USING (transaction_id, user_id)
-WHERE is_fraud AND known_at_us > :since
-ORDER BY known_at_us, transaction_id, user_id
+WHERE is_fraud AND NOT reported ORDER BY known_at_us, transaction_id, user_id
+"""
+TAKEN = f"""{KNOWN}
+UPDATE scores SET reported = 1 WHERE NOT reported
+    AND (transaction_id, user_id) IN (SELECT transaction_id, user_id FROM known WHERE is_fraud)
 """
 Offsets: TypeAlias = Mapping[tuple[str, int], int]  # by topic and partition, the offset that comes next
 
@@ -101,7 +104,7 @@ class FeedbackStore:
         rows = [(*score[:-1], " ".join(score.origin)) for score in scores]
         if not rows:
             return
-        added = self._file.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
+        added = self._file.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", rows).rowcount
         outcomes["score"], outcomes["score_duplicate"] = added, len(rows) - added
         self._rows["scores"] += added
         if added < len(rows):  # where repeats differ, the larger one stays, whichever came first: time goes forward
@@ -176,12 +179,14 @@ class FeedbackStore:
             for origin, alert, is_fraud, *rest in self._file.execute(CELLS, times)
         ]
 
-    def reported(self, since: int, until: int, version: str) -> list[Report]:
-        """Scored frauds whose report became known after `since` and up to `until`, in that order.
+    def take_reports(self, clock: int, version: str) -> list[Report]:
+        """Scored frauds whose reports are known at `clock`, each once ever, by when they became known.
 
         Of those that another version than `version` scored, nothing is said about whether they were missed.
         """
-        found = self._file.execute(REPORTED, {"clock": until, "since": since})
+        found = self._file.execute(REPORTED, {"clock": clock}).fetchall()
+        if found:
+            self._file.execute(TAKEN, {"clock": clock})
         return [
             Report(known_at, transaction_id, None if _origin(origin).version != version else not alert, category)
             for known_at, transaction_id, alert, category, origin in found

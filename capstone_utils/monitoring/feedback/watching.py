@@ -25,7 +25,7 @@ class Watching:
 
     def __init__(self, registry: ModelRegistry, metrics: DriftMetrics) -> None:
         self._registry, self._metrics = registry, metrics
-        self._version, self._reported_us = "", 0
+        self._version = ""
 
     def take(self, scores: Sequence[tuple[ScoreRow, bytes]], store: FeedbackStore) -> str:
         """Count scores with their messages, and the reports known by now; the state to be kept."""
@@ -33,30 +33,29 @@ class Watching:
         if scores:
             latest, _ = max(scores, key=lambda each: each[0].event_time_us)
             if latest.origin.version != self._version:
-                self._begin(latest.origin.version, clock or 0)
+                self._begin(latest.origin.version)
         watch = self._metrics.watch
         if watch is not None:
             self._add(watch, scores)
             if clock is not None:
-                for report in store.reported(self._reported_us, clock, self._version):
+                for report in store.take_reports(clock, self._version):
                     watch.add_report(report)
                 for alarm in watch.advance(clock):
                     LOG.warning("drift, %s: %s", alarm.detector, alarm.text)
-        self._reported_us = max(self._reported_us, clock or 0)
-        state = {"version": self._version, "reported_us": self._reported_us, "watch": watch and watch.to_dict()}
+        state = {"version": self._version, "watch": watch and watch.to_dict()}
         return orjson.dumps(state).decode()
 
     def restore(self, state: str) -> None:
         """Go on from a state that `take` returned; from nothing, when it is empty or its version has gone."""
-        self._version, self._reported_us, self._metrics.watch = "", 0, None
+        self._version, self._metrics.watch = "", None
         if state:
             kept = orjson.loads(state)
-            self._begin(kept["version"], kept["reported_us"])
+            self._begin(kept["version"])
             if self._metrics.watch is not None and kept["watch"]:
                 self._metrics.watch.restore(kept["watch"])
 
-    def _begin(self, version: str, clock: int) -> None:
-        self._version, self._reported_us, self._metrics.watch = version, clock, None
+    def _begin(self, version: str) -> None:
+        self._version, self._metrics.watch = version, None
         try:
             reference = self._registry.load(version).reference
         except InvalidModel as reason:

@@ -47,15 +47,16 @@ class Naive:
                 sums.update(payments=1, cents=score.cents, billionths=score.billionths)
         return [Cell(*alike, *(sums[name] for name in Cell._fields[4:])) for alike, sums in counts.items()]
 
-    def reported(self, since: int, until: int, version: str) -> list[Report]:
-        """Scored frauds by when their reports became known."""
-        known = sorted(self.known(until).values(), key=lambda each: (each.known_at_us, *each[:2]))
+    def reported(self, clock: int, version: str) -> list[tuple[tuple[int, int], Report]]:
+        """Scored frauds by when their reports became known, each with its transaction_id and user_id."""
+        known = sorted(self.known(clock).values(), key=lambda each: (each.known_at_us, *each[:2]))
         reported = []
         for label in known:
             score = self.scores.get(label[:2])
-            if label.is_fraud and label.known_at_us > since and score is not None:
+            if label.is_fraud and score is not None:
                 missed = None if score.origin.version != version else not score.alert
-                reported.append(Report(label.known_at_us, label.transaction_id, missed, score.category))
+                report = Report(label.known_at_us, label.transaction_id, missed, score.category)
+                reported.append((label[:2], report))
         return reported
 
     def waiting(self, clock: int) -> dict[str, int]:

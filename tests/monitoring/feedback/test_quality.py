@@ -136,13 +136,13 @@ def test_calibration_compares_each_bin_s_expected_share_of_fraud_with_the_one_th
 def test_reported_frauds_come_in_the_order_of_their_reports_and_those_of_another_version_say_nothing(store):
     old, new, caught = score(1, 0, origin=HTTP), score(2, 1), score(3, 2, alert=True)
     store.add([old, new, caught, score(9, 9)], [report(old, 4), report(new), report(caught), report(new, 6)], {})
-    found = store.reported(at(1), at(9), "def")
+    found = store.take_reports(at(9), "def")
     assert [(each.transaction_id, each.missed, each.category) for each in found] == [
         (3, False, "Books"),
         (1, None, "Books"),
         (2, True, "Books"),
     ]
-    assert [each.transaction_id for each in store.reported(at(4), at(9), "def")] == [2]
+    assert store.take_reports(at(9), "def") == [], "each is given once"
 
 
 def test_there_is_no_report_before_there_is_a_clock(tmp_path):

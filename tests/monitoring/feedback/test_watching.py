@@ -140,6 +140,24 @@ def test_missed_frauds_ring_and_name_the_kind_of_shop(store, registry):
     assert join.ratios()["missed_fraud", "Gift Cards"] >= 1
 
 
+def test_a_report_counts_also_when_it_comes_after_its_time_or_before_its_score(store, registry):
+    join = Join(store, registry)
+    known = (MONDAY + 1) * DAY_US
+    late, early = (
+        [Label(day * A_DAY + number, number, True, day * DAY_US, known + number, "customer") for number in range(20)]
+        for day in (MONDAY, MONDAY + 1)
+    )
+    early = [label._replace(known_at_us=label.known_at_us + DAY_US) for label in early]
+    join.take(messages(MONDAY), early)
+    join.take(messages(MONDAY + 3))
+    assert ("missed_fraud", "Gift Cards") not in join.ratios()
+    join.take([], late[:5])
+    rising = join.ratios()["missed_fraud", ""]
+    assert rising > 0
+    join.take(messages(MONDAY + 1))
+    assert join.ratios()["missed_fraud", "Gift Cards"] > rising
+
+
 def test_a_new_version_is_watched_from_its_first_score_and_one_without_reference_is_not(store, registry, caplog):
     join = Join(store, registry)
     join.take(messages(MONDAY))

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from capstone_utils.ingestion.streaming.consumer import GIVEN_UP
+from capstone_utils.ingestion.streaming.topics import partition_of
 from capstone_utils.settings import ROOT
 from tests.ingestion.streaming.damaged import damage
 
@@ -41,23 +42,23 @@ def committed(house, partition):
 
 
 @pytest.fixture
-def of_two(house, arrivals):
-    """Payments of different users, for the partitions 0 and 1."""
+def of_two(arrivals):
+    """Payments of different users, those of the partitions 0 and 1."""
     fresh = list(dict.fromkeys(arrivals))
-    return [payment for payment in fresh if payment.user_id % 2 == 0][:50], [
-        payment for payment in fresh if payment.user_id % 2 == 1
-    ][:50]
+    own = [[payment for payment in fresh if partition_of(payment.key, 4) == partition][:50] for partition in (0, 1)]
+    assert [len(payments) for payments in own] == [50, 50]
+    return own
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_the_other_partitions_go_on_and_sigterm_ends_it_and_what_is_given_up_is_passed_over(
-    house, of_two, client, monkeypatch
+    house, broker, of_two, client, monkeypatch
 ):
     house.settings = house.with_(kafka_client=client)
     topic = house.settings.transactions_topic
     for partition in (0, 1):
         send(house, partition, of_two[partition])
-    damage(house.settings, topic, 0, 10, "an unknown codec")
+    damage(broker.settings, topic, 0, 10, "an unknown codec")
     with house.worker() as process:
         house.wait(lambda: house.behind() == 40)
         house.wait(lambda: f"{topic}/0 cannot be read at offset 10: " in house.logged())
@@ -74,14 +75,14 @@ def test_the_other_partitions_go_on_and_sigterm_ends_it_and_what_is_given_up_is_
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_state_that_cannot_be_made_from_its_log_holds_back_its_own_partition_alone(house, of_two, client):
+def test_a_state_that_cannot_be_made_from_its_log_holds_back_its_own_partition_alone(house, broker, of_two, client):
     house.settings = house.with_(kafka_client=client)
     topic = house.settings.transactions_topic
     for partition in (0, 1):
         send(house, partition, of_two[partition][:20])
     house.finish()
     shutil.rmtree(house.settings.work_dir / house.settings.state_dir)  # no snapshot shortens the way
-    damage(house.settings, topic, 0, 10, "a flipped bit")
+    damage(broker.settings, topic, 0, 10, "a flipped bit")
     with house.worker() as process:
         for partition in (0, 1):
             send(house, partition, of_two[partition][20:])

@@ -68,9 +68,8 @@ def log() -> list[Transaction]:
                 [0, -500, 1, 1999, MAX_AMOUNT_CENTS, 12_345][random.integers(6)],
                 clock[user],
                 ["NY", "LA", "SF", "東京"][random.integers(4)],
-                ["Amazon", "Walmart", "Café", "Cafe\u0301"][random.integers(4)][  # two spellings: two texts,
-                    "mobile", "desktop", "📱"
-                ][random.integers(3)],
+                ["Amazon", "Walmart", "Café", "Cafe\u0301"][random.integers(4)],  # two spellings: two texts
+                ["mobile", "desktop", "📱"][random.integers(3)],
             )
         )
     return arrived

@@ -25,7 +25,7 @@ BATCH_MESSAGES = 2_000
 
 
 class Received(NamedTuple):
-    """A transaction and its place; `timestamp_ms`: when its producer handed it over, in epoch milliseconds."""
+    """A transaction and its place; `timestamp_ms`: when the broker took it, in epoch milliseconds."""
 
     transaction: Transaction
     partition: int

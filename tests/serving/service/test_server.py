@@ -318,3 +318,12 @@ def test_what_only_the_fallback_calls_fraud_says_so_and_why(trained, split):
     parts = trained.fallback.anomaly.parts(rows[place])
     assert verdict.fraud
     assert reasons[0].contribution == max(parts.values())
+
+
+def test_a_payment_may_be_minutes_ahead_of_the_service_s_clock_and_not_hours(client, service):
+    now = time.time()
+    assert client.post("/score", json=payment(901, 70, timestamp=now + 240)).status_code == 200
+    refused = client.post("/score", json=payment(902, 70, timestamp=now + 5.5 * 3600))
+    assert refused.status_code == 422
+    assert "at most 5 minutes ahead of this service's clock" in refused.text
+    assert "it is 5:30 hours ahead, as a local time sent as UTC would be" in refused.text

@@ -138,7 +138,7 @@ def main() -> None:
     ensure_models(settings, ensure_enriched(settings, course_stream()))
     with tempfile.TemporaryDirectory() as name:
         state = Path(name)
-        command = [sys.executable, __file__, "--journal", name, "--count", str(options.count)]
+        command = [sys.executable, "-m", "benchmarks.restart", "--journal", name, "--count", str(options.count)]
         child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if child.returncode != -signal.SIGKILL:
             raise RuntimeError(f"the process that journals ended with {child.returncode}")

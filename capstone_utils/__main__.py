@@ -22,8 +22,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         prog="python3 -m capstone_utils",
         description="Streaming fraud detection: a course of four notebooks on a real Kafka, FastAPI and Prometheus.",
         epilog="The first command of all sets up .venv and needs the network; later ones do not. Ports and folders are "
-        "set by environment variables: CAPSTONE_KAFKA_PORT, CAPSTONE_API_PORT, CAPSTONE_METRICS_PORT, "
-        "CAPSTONE_PROMETHEUS_PORT, CAPSTONE_WORKER_METRICS_PORT, CAPSTONE_WORK_DIR, CAPSTONE_CACHE_DIR.",
+        "set by environment variables, CAPSTONE_KAFKA_PORT, CAPSTONE_API_PORT, CAPSTONE_WORK_DIR, CAPSTONE_CACHE_DIR "
+        "and others: docs/operations.md.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -34,6 +34,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("test", "run every check and test, the notebooks with papermill and nbval included")
     add("broker", "run a Kafka broker until Ctrl-C")
     add("prometheus", "run Prometheus, scraping service and worker, until Ctrl-C")
+    add("alertmanager", "run Alertmanager and show whom it would call, until Ctrl-C")
+    add("pager", "show the messages of an Alertmanager that runs elsewhere, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
     add("worker", WORKER)
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from capstone_utils.course.work_directory import join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
+SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the work directory, which `run` clears
 EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
@@ -19,6 +21,8 @@ def run_command(options: argparse.Namespace) -> int:
     """The exit status of the command in `options`: 0 when it went well, 1 when it failed, 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, _stop)  # a `kill` ends us in order too, so that children stop
     try:
+        if options.command in SERVERS:
+            join(Settings.from_environment().work_dir)
         return COMMANDS[options.command](options)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -55,7 +59,9 @@ def _prometheus(_: argparse.Namespace) -> int:
 
     settings = Settings.from_environment()
     service, worker = (f"{settings.host}:{port}" for port in (settings.metrics_port, settings.worker_metrics_port))
-    with start_prometheus(settings, {"fastapi_metrics": service, "stream_worker": worker}) as prometheus:
+    targets = {"fastapi_metrics": service, "stream_worker": worker}
+    alertmanager = f"{settings.host}:{settings.alertmanager_port}"
+    with start_prometheus(settings, targets, alertmanager=alertmanager) as prometheus:
         if not prometheus.started:
             print(f"A Prometheus of this work directory is running already at {prometheus.url}.")
             return 0
@@ -65,6 +71,31 @@ def _prometheus(_: argparse.Namespace) -> int:
         print("Ctrl-C stops it.")
         _wait_for_a_signal()
     return 0
+
+
+def _alertmanager(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.alertmanager.pager import Pager
+    from capstone_utils.monitoring.alertmanager.server import start_alertmanager
+
+    settings = Settings.from_environment()
+    with Pager(settings.host, settings.pager_port, _show) as pager, start_alertmanager(settings, pager.url) as running:
+        print(f"Alertmanager answers at {running.url}; what it sends is shown here; Ctrl-C stops it.")
+        _wait_for_a_signal()
+    return 0
+
+
+def _pager(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.alertmanager.pager import Pager
+
+    settings = Settings.from_environment()
+    with Pager(settings.host, settings.pager_port, _show) as pager:
+        print(f"The pager listens at {pager.url}; Ctrl-C stops it.")
+        _wait_for_a_signal()
+    return 0
+
+
+def _show(page: object) -> None:
+    print(page, flush=True)
 
 
 def _wait_for_a_signal() -> None:
@@ -173,6 +204,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "test": _test,
     "broker": _broker,
     "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
+    "pager": _pager,
     "serve": _serve,
     "worker": _work,
     "dead-letters": _dead_letters,

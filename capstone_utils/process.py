@@ -9,8 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+END_SECONDS = 12.0  # after a signal to stop
 
 
 class Child:
@@ -59,6 +62,24 @@ class Child:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def end_in_time() -> None:
+    """From the first signal on, leave this process so long to end; for the main thread, after it set its handlers.
+
+    The interpreter writes to the pipe at once, also while a library's call keeps the main thread from running them.
+    """
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+
+    def end() -> None:
+        os.read(reads, 1)
+        time.sleep(END_SECONDS)
+        print(f"told to stop, and not done after {END_SECONDS:.0f} s: ended all the same", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    threading.Thread(target=end, name="end in time", daemon=True).start()
 
 
 def alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -27,6 +28,19 @@ class Bounds(NamedTuple):
     words: str
 
 
+class Form(NamedTuple):
+    """The texts that a setting may be, and the words for one of them."""
+
+    pattern: str
+    words: str
+
+
+ONE_BROKER = r"(?:\[[0-9a-fA-F:.%\w]+\]|[^:,\[\]\s]+)(?::\d+)?"
+HOST = Form(r"[^:,\[\]\s]+", "an IPv4 address or a name; the servers of this machine do not listen on IPv6")
+BROKERS = Form(
+    rf"{ONE_BROKER}(?:,{ONE_BROKER})*",
+    "a host, or a list of them, each with a port or without; IPv6 stands in brackets",
+)
 WHOLE = Bounds(0, 2**63 - 1, "a whole number")  # of an integer setting that says nothing else
 PORT = Bounds(0, 65_535, "a port")
 
@@ -39,13 +53,16 @@ def _port(number: int) -> Any:
 class Settings:
     """Addresses, topics and folders. Port 0 means "any free port"."""
 
-    host: str = "127.0.0.1"
-    kafka_host: str = ""  # the broker's host as its clients see it, when that is not `host`
+    host: str = field(default="127.0.0.1", metadata={"form": HOST})
+    # Where clients find the broker, when that is not `host`: a host, or a list like b1:9092,b2:9092,[::1]:9092.
+    kafka_host: str = field(default="", metadata={"form": BROKERS})
     kafka_port: int = _port(9092)
     api_port: int = _port(8000)
     metrics_port: int = _port(8001)
     worker_metrics_port: int = _port(8002)
     prometheus_port: int = _port(9090)
+    alertmanager_port: int = _port(9093)
+    pager_port: int = _port(9095)
     transactions_topic: str = "transactions"
     dead_letter_topic: str = "transactions.dead-letter"
     scores_topic: str = "scores"
@@ -83,8 +100,9 @@ class Settings:
 
     @property
     def bootstrap_servers(self) -> str:
-        """The address that a Kafka client connects to."""
-        return f"{self.kafka_host or self.host}:{self.kafka_port}"
+        """The address that a Kafka client connects to, or several with commas in between."""
+        hosts = (self.kafka_host or self.host).split(",")
+        return ",".join(host if re.search(r":\d+$", host) else f"{host}:{self.kafka_port}" for host in hosts)
 
     @property
     def enriched_csv(self) -> Path:
@@ -125,6 +143,9 @@ def _parse(name: str, text: str, setting: Field[Any]) -> object:
         return int(text)
     if not text:
         raise InvalidSetting(f"{name} is empty; give a value or unset it")
+    form: Form | None = setting.metadata.get("form")
+    if form is not None and not re.fullmatch(form.pattern, text):
+        raise InvalidSetting(f"{name}={text} is not {form.words}")
     if issubclass(kind, Path):
         path = Path(text).expanduser()
         return path if setting.metadata.get("relative") else path.resolve()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -13,15 +14,22 @@ from capstone_utils.errors import CapstoneError
 SCHEMA_VERSION = 1
 FIELDS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
 MAX_ID = 2**63 - 1
-MAX_AMOUNT_CENTS = 10**9  # ten million, either way: refunds are negative
+# Nine hundred million, either way: refunds are negative. A user's window holds at most 100,000 transactions
+# (`FeatureSpec.max_events`), and the sum of so many of the largest is still exact in a double.
+MAX_AMOUNT_CENTS = 9 * 10**10
 SECOND_US = 1_000_000  # event times are integer microseconds
 DAY_SECONDS = 86_400
 DAY_US = DAY_SECONDS * SECOND_US
 MIN_TIME_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z
 MAX_TIME_US = 4_102_444_800_000_000  # 2100-01-01T00:00:00Z
-MAX_TEXT = 64
+MAX_AHEAD_US = 5 * 60 * SECOND_US  # of the clock at the door: honest clocks differ by less
+ZONE_US, ZONE_SLACK_US = 15 * 60 * SECOND_US, 120 * SECOND_US  # zones differ from UTC by quarters of an hour,
+MAX_ZONE_US = 14 * 3600 * SECOND_US  # and by 14 hours at most
+MAX_TEXT = 64  # Unicode code points
+CONTROL = r"\u0000-\u001f\u007f-\u009f"  # NUL, tab and line breaks among them: in no text, as a regular expression
 MAX_MESSAGE_BYTES = 64 * 1024
 MISSING = object()
+_no_text = re.compile(rf"[{CONTROL}\ud800-\udfff]")  # a lone half of a surrogate pair is no character either
 _the_seven = itemgetter(*FIELDS)
 
 
@@ -76,29 +84,37 @@ class Transaction(NamedTuple):
         return cls.from_dict(fields)
 
     @classmethod
-    def from_record(cls, key: bytes | None, message: bytes | None) -> Transaction:
+    def from_record(cls, key: bytes | None, message: bytes | None, timestamp_ms: int) -> Transaction:
         """The transaction in a record of the topic `transactions`, which lies under its user's key.
 
+        `timestamp_ms` is the record's own; one before 2000, as -1 or 0, says nothing, and bounds nothing.
+
         Raises:
-            InvalidTransaction: for anything else, and for a wrong key: then it may lie on another partition than the
-                user's other transactions, and its place among them is not known.
+            InvalidTransaction: for anything else; for a wrong key: then it may lie on another partition than the
+                user's other transactions, and its place among them is not known; and for a transaction from the future.
         """
         transaction = cls.from_json(message)
         if key != transaction.key:
             raise InvalidTransaction("key", key, f"the user's, {transaction.key!r}")
+        if stamped(timestamp_ms):
+            transaction.check_clock(timestamp_ms * 1000, "its record")
         return transaction
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Transaction:
-        """The transaction in a mapping of the wire's seven fields; further fields are left for later versions.
+        """The transaction in a mapping of the wire's seven fields; further fields are passed over, at every door.
+
+        A further field may be one of a later version, which does not change what the seven mean: for that there is
+        `schema_version`.
 
         Raises:
             InvalidTransaction: for the first field that is missing or wrong.
         """
         if not isinstance(fields, dict):
             raise InvalidTransaction("message", fields, "a JSON object")
-        if fields.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
-            raise InvalidTransaction("schema_version", fields["schema_version"], f"the known version {SCHEMA_VERSION}")
+        version = fields.get("schema_version", SCHEMA_VERSION)
+        if type(version) is not int or version != SCHEMA_VERSION:
+            raise InvalidTransaction("schema_version", version, f"the known version, the integer {SCHEMA_VERSION}")
         try:
             transaction_id, user_id, amount, timestamp, location, merchant, device = _the_seven(fields)
         except KeyError as error:
@@ -112,6 +128,22 @@ class Transaction(NamedTuple):
             _text("merchant", merchant),
             _text("device", device),
         )
+
+    def check_clock(self, clock_us: int, whose: str) -> None:
+        """Return when the transaction happened at most 5 minutes after `clock_us`, at which it came.
+
+        Raises:
+            InvalidTransaction: when it is from the future: all of its user's true transactions would look late.
+        """
+        ahead_us = self.event_time_us - clock_us
+        if ahead_us <= MAX_AHEAD_US:
+            return
+        expected = f"at most 5 minutes ahead of {whose}, {_moment(clock_us)}"
+        zone_us = round(ahead_us / ZONE_US) * ZONE_US
+        if zone_us <= MAX_ZONE_US and abs(ahead_us - zone_us) <= ZONE_SLACK_US:
+            hours, minutes = divmod(zone_us // (60 * SECOND_US), 60)
+            expected += f"; it is {hours}:{minutes:02} hours ahead, as a local time sent as UTC would be"
+        raise InvalidTransaction("timestamp", _moment(self.event_time_us), expected)
 
     def to_dict(self) -> dict[str, Any]:
         """The wire's seven fields: amount as a number with two decimals, timestamp as epoch seconds."""
@@ -135,12 +167,24 @@ class Transaction(NamedTuple):
         return b"%d" % self.user_id
 
 
+def stamped(timestamp_ms: int) -> bool:
+    """True when a record's timestamp is one; -1, 0 and others before 2000 say that nobody knew."""
+    return timestamp_ms * 1000 >= MIN_TIME_US
+
+
+def _moment(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us // SECOND_US, UTC).isoformat()
+
+
 def to_cents(amount: object) -> int:
-    """Integer cents of an amount given as a number with at most two decimals."""
+    """Integer cents of an amount given as a number with at most two decimals.
+
+    The noise of binary fractions is rounded away: 0.1 + 0.2 is 30 cents. Minus zero is zero.
+    """
     if isinstance(amount, bool) or not isinstance(amount, (int, float)):
         raise InvalidTransaction("amount", amount, "a number with at most 2 decimals")
     if not abs(amount) <= MAX_AMOUNT_CENTS / 100:  # also catches NaN
-        raise InvalidTransaction("amount", amount, f"within +-{MAX_AMOUNT_CENTS // 100}")
+        raise InvalidTransaction("amount", amount, f"within +-{MAX_AMOUNT_CENTS // 100}, in the one currency of all")
     cents = round(amount * 100)
     if abs(amount * 100 - cents) > 1e-4:
         raise InvalidTransaction("amount", amount, "a number with at most 2 decimals")
@@ -148,10 +192,13 @@ def to_cents(amount: object) -> int:
 
 
 def to_microseconds(timestamp: object) -> int:
-    """Integer microseconds UTC of epoch seconds (int or float) or of ISO 8601 text with an offset."""
+    """Integer microseconds UTC of epoch seconds (int or float) or of ISO 8601 text with an offset.
+
+    The letters of the text may be small ones, as in RFC 3339.
+    """
     if isinstance(timestamp, str):
         try:
-            moment = datetime.fromisoformat(timestamp)
+            moment = datetime.fromisoformat(timestamp.upper())
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
@@ -168,11 +215,17 @@ def to_microseconds(timestamp: object) -> int:
 
 def _identifier(field: str, value: object) -> int:
     if type(value) is not int or not 0 <= value <= MAX_ID:
-        raise InvalidTransaction(field, value, f"an integer from 0 to {MAX_ID}")
+        number_it = "; number your texts before you send them" if isinstance(value, str) else ""
+        raise InvalidTransaction(field, value, f"an integer from 0 to {MAX_ID}{number_it}")
     return value
 
 
 def _text(field: str, value: object) -> str:
+    """The text as it was sent: two spellings of one name (Unicode's NFC and NFD) are two texts, everywhere."""
     if type(value) is not str or not 0 < len(value) <= MAX_TEXT:
         raise InvalidTransaction(field, value, f"a text of 1 to {MAX_TEXT} characters")
+    if not value.isprintable() and _no_text.search(value):
+        raise InvalidTransaction(
+            field, value, f"a text of 1 to {MAX_TEXT} characters, none of them a control character"
+        )
     return value

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import xgboost as xgb
@@ -40,6 +41,7 @@ from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
 
 PROJECT = "fraud-check"  # containers and volumes of its own: those of a system that is in use are left alone
+SERVICES = {"kafka", "worker", "service", "prometheus", "alertmanager", "pager", "grafana"}
 INTERRUPTIONS = ("stop", "kill worker service", "kill", "down")
 STREAM = SimulatorConfig(seed=4, customers=4000, days=3)  # 2,000 in half a day: all are known yet when sent again
 SENT = 2000  # transactions to the broker around each interruption
@@ -53,10 +55,15 @@ class System:
 
     def __init__(self, work_dir: Path, without: list[str]) -> None:
         with ExitStack() as stack:
-            ports = [stack.enter_context(bind("127.0.0.1", 0)).getsockname()[1] for _ in range(4)]
+            ports = [stack.enter_context(bind("127.0.0.1", 0)).getsockname()[1] for _ in range(5)]
         key, grafana_login = secrets.token_hex(), ("admin", secrets.token_hex())
         self.settings = Settings(
-            kafka_port=ports[0], api_port=ports[1], prometheus_port=ports[2], work_dir=work_dir, api_key=key
+            kafka_port=ports[0],
+            api_port=ports[1],
+            prometheus_port=ports[2],
+            alertmanager_port=ports[4],
+            work_dir=work_dir,
+            api_key=key,
         )
         self.environment = os.environ | self.settings.to_environment()
         self.environment |= {"GRAFANA_PORT": str(ports[3]), "GRAFANA_PASSWORD": grafana_login[1]}
@@ -67,7 +74,7 @@ class System:
         )
         self.grafana = httpx.Client(base_url=f"http://127.0.0.1:{ports[3]}", timeout=30, auth=grafana_login)
         self.prometheus = PrometheusClient(f"http://127.0.0.1:{ports[2]}")
-        self.services = sorted({"kafka", "worker", "service", "prometheus", "grafana"} - {*without})
+        self.services = sorted(SERVICES - {*without})
         self.classifiers: dict[str, Classifier] = {}
 
     def compose(self, command: str) -> str:
@@ -103,7 +110,7 @@ class System:
             models.append(ThresholdedModel(booster, 0.3))
         write_daily(daily, self.settings.daily_tables)
         registry = ModelRegistry(self.settings.models_dir)
-        registry.publish(Models(*models))
+        registry.publish(Models(models[0], models[1]))
         classifier = Classifier(registry.load())
         self.classifiers[classifier.version] = classifier
         return classifier.version
@@ -117,7 +124,7 @@ class System:
         """How many transactions the broker holds, those that came twice counted twice."""
         return sum(end_offsets(self.settings.bootstrap_servers, self.settings.transactions_topic).values())
 
-    def ask(self, transactions: list[Transaction]) -> list[dict]:
+    def ask(self, transactions: list[Transaction]) -> list[dict[str, Any]]:
         """The service's scores on them."""
         return [self.http.post("/score", content=each.to_json()).raise_for_status().json() for each in transactions]
 
@@ -128,7 +135,7 @@ class System:
 
         def sound() -> bool:
             reports.append(audit(self.settings, self.classifiers, daily))
-            return reports[-1].sound and reports[-1].payments == sent
+            return reports[-1].sound and reports[-1].transactions == sent
 
         wait_until(sound, lambda: f"{sent} sent; {reports[-1]}")
         print_step(f"topic scores: {reports[-1]}")
@@ -162,6 +169,7 @@ def check(system: System) -> None:
     system.prometheus.wait_for(lambda: system.prometheus.value(everywhere) == 2, 60)
     assert system.http.get("/model").json()["version"] == second
     print_step(f"service and worker took up the model {second} in place of {first}, and Prometheus has seen it")
+    check_pager(system)
     if "grafana" in system.services:
         system.grafana.get("/api/dashboards/uid/fraud").raise_for_status()
         print_step("Grafana shows the dashboard to who knows the password")
@@ -179,6 +187,20 @@ def check_http(system: System, transaction: Transaction, version: str) -> None:
     assert (without_key.status_code, with_key.status_code) == (401, 200), (without_key.text, with_key.text)
     assert system.http.get("/model").json()["version"] == version
     print_step(f"/score: 401 without the key, 200 with it: {with_key.text[:80]}...")
+
+
+def check_pager(system: System) -> None:
+    """A worker that is down is paged by way of Prometheus and Alertmanager."""
+
+    def pages(status: str) -> int:
+        return system.compose("logs pager").count(f"WorkerDown {status}")
+
+    wait_until(lambda: pages("firing") == pages("resolved"), lambda: "WorkerDown rings on", 300)  # since a slow start
+    before, began = pages("firing"), time.monotonic()
+    system.compose("stop worker")
+    wait_until(lambda: pages("firing") > before, lambda: "the pager shows no WorkerDown")
+    print_step(f"the pager shows WorkerDown {time.monotonic() - began:.0f} s after the worker was stopped")
+    system.up()
 
 
 def check_interruption(system: System, interruption: str, transactions: list[Transaction]) -> None:

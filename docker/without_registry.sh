@@ -9,6 +9,7 @@
 #   python:3.13-slim         Debian 13 and its Python 3.13, where pip installs wheels that were fetched before
 #   apache/kafka:4.3.1       the same version's jars on Debian's Java, set up by the official image's own launcher class
 #   prom/prometheus:v3.5.0   Debian 13's Prometheus, an older one
+#   prom/alertmanager:v0.28.1  Debian 13's
 #   grafana/grafana:11.6.0   none: Grafana is left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,15 +45,15 @@ make_python() {
     printf '[global]\nno-index = true\nfind-links = /wheels\n' >"$1/etc/pip.conf"
 }
 
-# Java and Prometheus, and Kafka as its official image has it: its folders, its user, its start.
+# Java, Prometheus and Alertmanager, and Kafka as its official image has it: its folders, its user, its start.
 make_java() {
     cp -a "$folder/base" "$1"
     mount --bind /proc "$1/proc"
-    chroot "$1" apt-get install --yes --no-install-recommends default-jre-headless prometheus wget || failed=yes
+    chroot "$1" apt-get install --yes --no-install-recommends default-jre-headless prometheus prometheus-alertmanager wget || failed=yes
     umount "$1/proc"
     [ -z "${failed-}" ]
     chroot "$1" useradd --uid 1000 --create-home appuser
-    mkdir -p "$1"/opt/kafka/{config,libs} "$1"/{etc/kafka/docker,mnt/shared/config,var/lib/kafka/data,prometheus}
+    mkdir -p "$1"/opt/kafka/{config,libs} "$1"/{etc/kafka/docker,mnt/shared/config,var/lib/kafka/data,prometheus,alertmanager}
     .venv/bin/python -c '
 from capstone_utils.ingestion.broker.broker import LOCK
 from capstone_utils.ingestion.broker.maven import fetch_jars
@@ -72,7 +73,7 @@ exec $java kafka.Kafka /opt/kafka/config/server.properties
 EOF
     chmod +x "$1/etc/kafka/docker/run"
     chroot "$1" chown -R appuser /opt/kafka /etc/kafka /mnt/shared/config /var/lib/kafka
-    chroot "$1" chown nobody /prometheus
+    chroot "$1" chown nobody /prometheus /alertmanager
 }
 
 # Docker's engine, client and compose plugin.
@@ -106,6 +107,8 @@ run_check() {
         'VOLUME ["/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"]'
     import_image prom/prometheus:v3.5.0 java 'USER nobody' 'WORKDIR /prometheus' 'VOLUME ["/prometheus"]' \
         'CMD ["prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]'
+    import_image prom/alertmanager:v0.28.1 java 'USER nobody' 'WORKDIR /alertmanager' 'VOLUME ["/alertmanager"]' \
+        'CMD ["prometheus-alertmanager", "--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager"]'
     echo "left out: grafana/grafana:11.6.0"
     .venv/bin/python -m docker.check --without grafana
 }

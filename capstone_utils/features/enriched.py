@@ -21,7 +21,10 @@ from capstone_utils.ingestion.labels import labels_known_by
 from capstone_utils.transaction import SECOND_US, Transaction
 
 RAW_COLUMNS = ("transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device")
+TEXT_COLUMNS = ("location", "merchant", "device")
 LABEL_COLUMNS = ("is_fraud", "label_known_at")
+COLUMN_TYPES = {"timestamp": float} | dict.fromkeys(TEXT_COLUMNS, str)  # NA, 0042 and true are texts too
+ESCAPES = {"\0": "\x1b0", "\x1b": "\x1b1"}  # pandas would end a text at a NUL
 
 
 class InvalidEnrichedFile(CapstoneError):
@@ -57,9 +60,10 @@ def enriched_history(transactions: pd.DataFrame, labels: pd.DataFrame, spec: Fea
 
 
 def write_enriched(frame: pd.DataFrame, path: Path) -> None:
-    """Write the CSV file, whole or not at all. Every float reads back bit for bit."""
+    """Write the CSV file, whole or not at all. Every float and every text reads back bit for bit."""
+    escaped = {name: frame[name].str.translate(str.maketrans(ESCAPES)) for name in TEXT_COLUMNS}
     with replaced(path) as partial:
-        frame.to_csv(partial, index=False)
+        frame.assign(**escaped).to_csv(partial, index=False, lineterminator="\r\n")  # so texts with one are quoted
 
 
 def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
@@ -70,7 +74,7 @@ def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
             order.
     """
     try:
-        frame = pd.read_csv(path, float_precision="round_trip", dtype={"timestamp": float})
+        frame = pd.read_csv(path, float_precision="round_trip", dtype=COLUMN_TYPES, keep_default_na=False, na_values="")
     except ValueError as error:
         raise InvalidEnrichedFile(f"{path.name} cannot be read ({error}); run notebook 2 to make it again") from error
     missing = [name for name in (*RAW_COLUMNS, *spec.names, *LABEL_COLUMNS) if name not in frame]
@@ -78,6 +82,9 @@ def read_enriched(path: Path, spec: FeatureSpec = SPEC) -> pd.DataFrame:
         raise InvalidEnrichedFile(f"{path.name} lacks the columns {missing}; run notebook 2 to make it again")
     if not np.all(np.diff(frame["timestamp"]) >= 0):
         raise InvalidEnrichedFile(f"{path.name} is not in event-time order; run notebook 2 to make it again")
+    for name in TEXT_COLUMNS:
+        for plain, escaped in ESCAPES.items():
+            frame[name] = frame[name].str.replace(escaped, plain, regex=False)
     return frame
 
 

@@ -40,6 +40,9 @@ class ScoringMetrics:
         self._frauds = counter("fraud_predictions", "Transactions called fraud").labels(door)
         self._by_fallback = counter("fallback_predictions", "Frauds that only the fallback saw").labels(door)
         self.duplicates = counter("duplicate_transactions", "Transactions that were scored before").labels(door)
+        self.conflicts = counter(
+            "conflicting_transactions", "Transactions under an id that another one of their user has"
+        ).labels(door)
         self._late = counter("late_transactions", "Transactions older than their user's latest", "lateness")
         self._missing = counter("missing_batch_features", "Transactions without a batch feature", "feature")
         self._reloads = counter("model_reloads", "Model reloads by outcome", "outcome")

@@ -1,4 +1,4 @@
-"""A state in a file: replaced whole or not at all, and read only if it is of this log and this spec."""
+"""A state in a file: replaced whole or not at all, and read only if it is of this log and of SPEC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.online.snapshot import InvalidSnapshot, seal, unseal
-from capstone_utils.features.spec import FeatureSpec
+from capstone_utils.features.spec import SPEC
 from capstone_utils.files import replaced
 from capstone_utils.serving.score import Score
 
@@ -38,9 +38,7 @@ def write_snapshot(path: Path, log_id: str, offset: int, online: OnlineFeatures,
         partial.write_bytes(seal(online.spec, "one partition", body))
 
 
-def read_snapshot(
-    path: Path, log_id: str, spec: FeatureSpec, daily: Mapping[str, DailyTable] | None = None
-) -> Snapshot | None:
+def read_snapshot(path: Path, log_id: str, daily: Mapping[str, DailyTable] | None = None) -> Snapshot | None:
     """The snapshot in a file; None when there is no file.
 
     Raises:
@@ -51,10 +49,10 @@ def read_snapshot(
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    body = unseal(spec, "one partition", data)
+    body = unseal(SPEC, "one partition", data)
     start = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
     its_log, offset, *rows = orjson.loads(body[LENGTH_BYTES:start])
     if its_log != log_id:
         raise InvalidSnapshot(f"is of the log {its_log}, and this one is {log_id}")
     scores = [Score.from_row(row) for row in (rows[0] if rows else ())]
-    return Snapshot(OnlineFeatures.from_snapshot(bytes(body[start:]), spec, daily), offset, scores)
+    return Snapshot(OnlineFeatures.from_snapshot(bytes(body[start:]), SPEC, daily), offset, scores)

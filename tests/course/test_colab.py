@@ -21,6 +21,11 @@ FREEZES = Path(__file__).with_name("colab")
 UNREACHABLE = "connection broken by"  # pip's words when it cannot reach the registry
 
 
+@pytest.fixture(autouse=True)
+def work_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPSTONE_WORK_DIR", str(tmp_path / "work"))
+
+
 def make_package(folder, name, version, *needs):
     """An installed package on paper: its metadata in a folder that may go on sys.path."""
     info = folder / f"{name}-{version}.dist-info"
@@ -53,6 +58,17 @@ def test_every_notebook_begins_with_the_same_cell(path):
     cells = nbformat.read(path, as_version=4).cells
     first = next(cell.source for cell in cells if cell.cell_type == "code")
     assert f"{first}\n" == colab.FIRST_CELL
+
+
+@pytest.mark.parametrize("before", ["", "import sys; sys.modules['google.colab'] = sys\n"], ids=["here", "in Colab"])
+def test_away_from_the_course_it_says_in_a_sentence_what_to_do(before, tmp_path):
+    (tmp_path / "course" / ".git").mkdir(parents=True)  # as an interrupted clone leaves it
+    command = [sys.executable, "-c", before + colab.FIRST_CELL]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("AssertionError: The course (https://github.com/")
+    assert f"is not at {tmp_path} or above. Run it in a clone (papermill: --cwd)" in last
+    assert "remove what a broken clone left" in last
 
 
 def test_where_everything_is_there_nothing_is_installed_and_one_line_says_what_was_found(monkeypatch, capsys):

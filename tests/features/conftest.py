@@ -16,13 +16,13 @@ from capstone_utils.features.spark.session import find_spark_java, open_spark
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.broker.java import JavaNotFound
 from capstone_utils.settings import Settings
-from capstone_utils.transaction import DAY_US, MAX_ID, SECOND_US, Transaction
+from capstone_utils.transaction import DAY_US, MAX_AMOUNT_CENTS, MAX_ID, SECOND_US, Transaction
 from tests.features.naive import naive_features
 from tests.features.streams import START_US
 
 USERS = [0, MAX_ID, *range(7, 37)]
-# Around the edges of the windows and of the allowed lateness, in seconds; and three years.
-STEPS = [0, 0, 1, 60, 299, 300, 301, -1, -299, -300, 3600, -3599, -3600, -3601, 86_399, 86_400, 90_001, 94_608_000]
+# Around the edges of the windows and of the allowed lateness, in seconds; and ten days: more would be the future.
+STEPS = [0, 0, 1, 60, 299, 300, 301, -1, -299, -300, 3600, -3599, -3600, -3601, 86_399, 86_400, 90_001, 864_000]
 DAYS = np.arange(20.0)[:, None]
 DAILY = {
     "merchant_risk": DailyTable(START_US // DAY_US, DAYS / [[7, 9]], {"Amazon": 0, "Walmart": 1}),
@@ -65,11 +65,12 @@ def log() -> list[Transaction]:
             Transaction(
                 MAX_ID - number,
                 user,
-                [0, -500, 1, 1999, 10**9, 12_345][random.integers(6)],
+                [0, -500, 1, 1999, MAX_AMOUNT_CENTS, 12_345][random.integers(6)],
                 clock[user],
                 ["NY", "LA", "SF", "東京"][random.integers(4)],
-                ["Amazon", "Walmart", "Café"][random.integers(3)],
-                ["mobile", "desktop", "📱"][random.integers(3)],
+                ["Amazon", "Walmart", "Café", "Cafe\u0301"][random.integers(4)][  # two spellings: two texts,
+                    "mobile", "desktop", "📱"
+                ][random.integers(3)],
             )
         )
     return arrived

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spec import SPEC, Daily, FeatureSpec, State, Window
-from capstone_utils.transaction import DAY_US, SECOND_US, Transaction
+from capstone_utils.transaction import DAY_US, MAX_AMOUNT_CENTS, SECOND_US, Transaction
 
 START_US = 1_767_225_600 * SECOND_US  # a midnight
 RISK = DailyTable(START_US // DAY_US, np.array([[0.1, 0.2], [0.3, 0.4]]), {"Amazon": 0, "Walmart": 1})
@@ -23,10 +23,10 @@ edges = st.sampled_from([0, 0, 1, 60, 300, 301, -1, -60, -300, 3600, -3599, -360
 steps = st.one_of(edges, edges, st.integers(-400, 400), st.sampled_from([0, 0, YEARS, -YEARS]))
 payments = st.tuples(
     st.integers(1, 2),  # user
-    st.sampled_from([0, -500, 1, 1999, 10**9, 12_345]),  # cents: zero, a refund, the largest
+    st.sampled_from([0, -500, 1, 1999, MAX_AMOUNT_CENTS, 12_345]),  # cents: zero, a refund, the largest
     steps,  # seconds after the one before
     st.sampled_from(["NY", "LA", "SF", "東京"]),
-    st.sampled_from(["Amazon", "Walmart", "Café"]),
+    st.sampled_from(["Amazon", "Walmart", "Café", "Cafe\u0301"]),
     st.sampled_from(["mobile", "desktop", "📱", "\x00\n\"'"]),
     st.integers(0, 7),  # 0: an earlier transaction again
 )
@@ -45,7 +45,7 @@ def as_log(rows: list[tuple]) -> list[Transaction]:
 
 
 def logs(min_size: int = 1, max_size: int = 40) -> st.SearchStrategy[list[Transaction]]:
-    """Arrival logs of two users at three merchants."""
+    """Arrival logs of two users at four merchants, of which two differ in their spelling alone."""
     return st.lists(payments, min_size=min_size, max_size=max_size).map(as_log)
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from capstone_utils.features.daily_tables import daily_tables
 from capstone_utils.features.enriched import (
+    TEXT_COLUMNS,
     InvalidEnrichedFile,
     enrich,
+    enriched_history,
     read_enriched,
     transactions_in,
     write_enriched,
@@ -17,6 +19,7 @@ from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
+from capstone_utils.transaction import Transaction
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +73,36 @@ def test_a_file_out_of_order_is_refused(enriched, tmp_path):
 def test_nothing_in_it_tells_the_scenario(enriched):
     assert not {"scenario", "hard_negative"} & set(enriched.columns)
     assert np.all(np.diff(enriched["transaction_id"]) > 0)
+
+
+LOOK_ALIKES = "NA|N/A|None|null|nan|1001|0042|42|1e5|100000.0|TRUE|true|2026-01-01|inf|-|1_000| x |x|#x|Ω💳|\ufeff|=1+1"
+TEXTS = [
+    *LOOK_ALIKES.split("|"),
+    "a\x00b",
+    "a\x00c",
+    "\x1b",
+    "\x1b0",
+    "\x001",
+    "a\r\nb",
+    "a\nb",
+    "a\rb",
+    'say "hi", you',
+]
+
+
+@pytest.mark.parametrize("column", TEXT_COLUMNS)
+def test_a_text_comes_back_from_disk_as_a_text_whatever_a_csv_reader_might_take_it_for(column, tmp_path):
+    words = dict.fromkeys(TEXT_COLUMNS, "x")
+    sent = [
+        Transaction(number, 7, 1000, (1_767_225_600 + number) * 1_000_000, **(words | {column: text}))
+        for number, text in enumerate(TEXTS)
+    ]
+    frame = pd.DataFrame(sent)
+    labels = pd.DataFrame({"transaction_id": frame["transaction_id"], "is_fraud": False, "known_at_us": 2**62})
+    written = enriched_history(frame, labels)
+    write_enriched(written, tmp_path / "enriched.csv")
+    back = read_enriched(tmp_path / "enriched.csv")
+    assert list(transactions_in(back)) == sent
+    assert {type(text) for text in back[column]} == {str}
+    assert back["is_fraud"].dtype == float
+    assert back["is_fraud"].isna().all()

@@ -37,7 +37,9 @@ class ToyDoor(Collector):
     skew_share: float = 0.0
     honest_score: float = 0.04  # mean score of a payment that is no fraud
     silent: bool = False  # answers a scrape, with no metric in it
-    deleted_unread: float = 0.0  # so far; the worker's alone
+    deleted_unread: float = 0.0  # so far; the worker's alone, as the next two
+    unreadable: float = 0.0
+    moved: float = 0.0
     drifted: tuple[str, str] | None = None  # a detector and a column whose statistic is beyond its limit
     door: str = "http"
     address: str = ""
@@ -63,6 +65,8 @@ class ToyDoor(Collector):
         yield drift
         if self.door == "stream":
             yield _counter("worker_deleted_unread", self.deleted_unread)
+            yield _counter("worker_unreadable_batches", self.unreadable)
+            yield _counter("worker_moved_records", self.moved)
         else:
             yield _counter("request_errors", self._counts["errors"], kind="failed")
             yield _counter("feature_parity_rows", self._counts["requests"])
@@ -176,7 +180,7 @@ def rules(monitoring_settings: Settings) -> Path:
 @pytest.fixture(scope="session")
 def prometheus(toy: ToyDoor, monitoring_settings: Settings, rules: Path) -> Iterator[Prometheus]:
     """A real Prometheus that scrapes the toy twice a second and follows the faster rules."""
-    with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, rules) as running:
+    with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, [rules]) as running:
         yield running
 
 
@@ -186,7 +190,7 @@ def quiet_prometheus(
 ) -> Iterator[Prometheus]:
     """The same, over the toy that nobody asks."""
     settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("quiet"))
-    with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, rules) as running:
+    with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, [rules]) as running:
         yield running
 
 
@@ -196,5 +200,5 @@ def stream_prometheus(
 ) -> Iterator[Prometheus]:
     """The same, over the toy worker."""
     settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("stream"))
-    with start_prometheus(settings, {STREAM_JOB: stream_toy.address}, SCRAPE_INTERVAL, rules) as running:
+    with start_prometheus(settings, {STREAM_JOB: stream_toy.address}, SCRAPE_INTERVAL, [rules]) as running:
         yield running

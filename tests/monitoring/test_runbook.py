@@ -11,18 +11,21 @@ from prometheus_client import CollectorRegistry
 
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
 from capstone_utils.monitoring.drift.metrics import DriftMetrics
-from capstone_utils.monitoring.prometheus.rules import ALERTS
+from capstone_utils.monitoring.prometheus.rules import RULE_FILES
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.settings import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 ENTRIES = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOK, re.S | re.M))
-RULES = {
-    rule["alert"]: rule
-    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+ALL_RULES = [
+    rule
+    for file in RULE_FILES
+    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
-}
+]
+RULES = {rule["alert"]: rule for rule in ALL_RULES if "alert" in rule}
+RECORDED = {rule["record"]: rule for rule in ALL_RULES if "record" in rule}
 PANELS = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
 QUESTIONS = [line for block in re.findall(r"```promql\n(.*?)```", RUNBOOK, re.S) for line in block.splitlines()]
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
@@ -34,13 +37,13 @@ FAMILIES = {
     for registry in (ServiceMetrics().registry, WorkerMetrics().registry, DriftMetrics(CollectorRegistry()).registry)
     for metric in registry.collect()  # also those whose label has no value yet
 }
-EMITTED = set().union(*FAMILIES.values())
+EMITTED = set().union(RECORDED, *FAMILIES.values())
 
 
 def named_in(promql: str) -> set[str]:
     """The metrics that an expression names: words with underscores that are no function, label or keyword."""
     bare = re.sub(r'"[^"]*"|\b(?:by|on|ignoring) *\([^)]*\)', "", promql)
-    return set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b(?! *\()", bare)) - {"group_left"}
+    return set(re.findall(r"\b[a-z]+(?:[_:][a-z0-9]+)+\b(?! *\()", bare)) - {"group_left"}
 
 
 def test_names_are_read_from_promql():
@@ -51,7 +54,7 @@ def test_names_are_read_from_promql():
 @pytest.mark.parametrize(
     ("where", "promql"),
     [
-        *((f"the rule {name}", rule["expr"]) for name, rule in RULES.items()),
+        *((f"the rule {name}", rule["expr"]) for name, rule in (RULES | RECORDED).items()),
         *((f"the panel {panel['title']}", target["expr"]) for panel in PANELS for target in panel["targets"]),
         *(("the runbook", question) for question in QUESTIONS),
     ],
@@ -63,7 +66,7 @@ def test_every_metric_that_is_asked_for_is_emitted(where, promql):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_metric_that_is_emitted_is_asked_for(family):
     questions = [
-        *(rule["expr"] for rule in RULES.values()),
+        *(rule["expr"] for rule in ALL_RULES),
         *(target["expr"] for panel in PANELS for target in panel["targets"]),
         *QUESTIONS,
     ]

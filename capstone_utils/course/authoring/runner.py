@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 import sys
+from html import escape
 from pathlib import Path
 from typing import TextIO
 
@@ -20,21 +20,19 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from capstone_utils.course.results import load, results_path, success_rows
+from capstone_utils.course.work_directory import take_over
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
 TRACEBACK_LINES = 15
 PROGRESS = "{desc:<36} cell {n:>2} of {total}  {elapsed}"
+NO_ALT = 'alt="No description has been provided for this image"'  # nbconvert's template knows no other
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class CellFailed(CapstoneError):
     """A cell that raised; the message shows its source and the end of its traceback."""
-
-
-class WorkDirTaken(CapstoneError):
-    """A work directory that holds other things than an earlier run."""
 
 
 class _OwnKernel(KernelSpecManager):
@@ -94,8 +92,17 @@ def write_page(executed: Path) -> Path:
     """Write the HTML page of an executed notebook beside it; nothing is fetched for it."""
     page = executed.with_suffix(".html")
     html, _ = HTMLExporter().from_filename(str(executed))
+    for alt in alt_texts(nbformat.read(executed, as_version=4)):
+        html = html.replace(NO_ALT, f'alt="{escape(alt)}"', 1)  # in the page's order
     page.write_text(html, encoding="utf-8")
     return page
+
+
+def alt_texts(notebook: NotebookNode) -> list[str]:
+    """The text of each of the notebook's pictures, in their order; nbconvert's own where there is none."""
+    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+    metadata = [output.metadata for output in outputs if "image/png" in output.get("data", {})]
+    return [each.get("image/png", {}).get("alt", "A picture without a description.") for each in metadata]
 
 
 def run_course() -> int:
@@ -106,7 +113,7 @@ def run_course() -> int:
     logging.getLogger("papermill").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # after Ctrl-C it would print the interrupted cell's error
     work_dir = Settings.from_environment().work_dir
-    clear_work_dir(work_dir)
+    take_over(work_dir)
     paths = notebooks()
     for number, path in enumerate(paths, start=1):
         label = f"{number}/{len(paths)} {path.stem[3:]}"
@@ -128,22 +135,6 @@ def run_course() -> int:
 def executed_dir(work_dir: Path) -> Path:
     """The folder of a run's executed notebooks and their pages."""
     return work_dir / "notebooks"
-
-
-def clear_work_dir(work_dir: Path) -> None:
-    """Remove the files of an earlier run.
-
-    A folder outside build/ that holds other things is never touched.
-
-    Raises:
-        WorkDirTaken: when such a folder is in the way.
-    """
-    ours = work_dir.is_relative_to(ROOT / "build") or (work_dir / "results.json").exists()
-    if not ours and work_dir.exists() and any(work_dir.iterdir()):
-        raise WorkDirTaken(
-            f"CAPSTONE_WORK_DIR={work_dir} is not empty and holds no earlier run. Name an empty one: a run clears it."
-        )
-    shutil.rmtree(work_dir, ignore_errors=True)
 
 
 def count_code_cells(path: Path) -> int:

@@ -8,8 +8,9 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from capstone_utils.ingestion.streaming.consumer import Consumer
 from capstone_utils.ingestion.streaming.reader import TransactionReader
 from capstone_utils.ingestion.streaming.topics import describe_topic
 
@@ -19,7 +20,7 @@ START_SECONDS = 20.0
 def skip_to_end(bootstrap_servers: str, topic: str, group: str) -> None:
     """Commit every partition's end, so that the group skips present messages."""
     partitions = [TopicPartition(topic, state.partition) for state in describe_topic(bootstrap_servers, topic)]
-    with KafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False) as consumer:
+    with Consumer(bootstrap_servers, group_id=group, enable_auto_commit=False) as consumer:
         consumer.assign(partitions)
         consumer.seek_to_end(*partitions)
         for partition in partitions:

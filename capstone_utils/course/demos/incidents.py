@@ -41,9 +41,14 @@ def card_testing(enriched: pd.DataFrame, seed: int, size: int, start_us: int | N
 
 
 def fraud_wave(enriched: pd.DataFrame, clock_us: Callable[[], int], size: int = 10) -> Iterator[Transaction]:
-    """Endless card testing, on one user after the other; each burst begins at the time of `clock_us`."""
+    """Endless card testing, on one user after the other; each burst begins at the time of `clock_us`.
+
+    Its ids begin there, too: an attack that is made again at another time has ids of its own.
+    """
     for seed in itertools.count():
-        yield from card_testing(enriched, seed, size, clock_us())
+        start_us = clock_us()
+        for number, transaction in enumerate(card_testing(enriched, seed, size, start_us)):
+            yield transaction._replace(transaction_id=start_us + number)
 
 
 class SlowScorer:

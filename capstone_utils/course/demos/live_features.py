@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capstone_utils.course.work_directory import claim_topic
 from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
@@ -19,7 +20,7 @@ from capstone_utils.ingestion.streaming.reader import TransactionReader
 from capstone_utils.ingestion.streaming.topics import recreate_topic
 from capstone_utils.transaction import Transaction
 
-TOPIC = "transactions.live"
+TOPIC = "transactions.fresh"
 GRACE_SECONDS = 10.0  # the rest may arrive so long after the last transaction
 
 
@@ -40,6 +41,7 @@ def run_live(
 ) -> LiveRun:
     """Send transactions of this moment at a steady rate; call `work` with each batch."""
     total = rate_per_second * seconds
+    claim_topic(broker.settings, TOPIC)
     recreate_topic(broker.bootstrap_servers, TOPIC, broker.settings.partitions)
     ages: list[float] = []
     done: list[tuple[float, int]] = []

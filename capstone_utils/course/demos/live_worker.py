@@ -13,6 +13,7 @@ import psutil
 from kafka import TopicPartition
 
 from capstone_utils.course.demos.live_features import LiveRun, transactions_now
+from capstone_utils.course.work_directory import claim_topic
 from capstone_utils.features.daily_tables import read_daily
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -93,6 +94,7 @@ def _own_topics(settings: Settings) -> Settings:
     topics = {f"{kind}_topic": f"{kind}.live" for kind in ("transactions", "scores", "dead_letter")}
     own = replace(settings, worker_group=f"live-{time.time_ns()}", worker_metrics_port=0, **topics)  # type: ignore[arg-type]
     for topic, partitions in zip(topics.values(), (own.partitions, own.partitions, 1), strict=True):
+        claim_topic(own, topic)
         recreate_topic(own.bootstrap_servers, topic, partitions)
     return own
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from capstone_utils.course.work_directory import claim_topic
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spark.enriched_topic import read_enriched_topic
 from capstone_utils.features.spec import SPEC
@@ -41,6 +42,7 @@ def on_spark(
         return {}
     from capstone_utils.features.spark.session import SparkError, open_spark
 
+    claim_topic(settings, TOPIC)
     folder = settings.work_dir / "spark"
     shutil.rmtree(folder, ignore_errors=True)  # an earlier run's checkpoint belongs to topics that are made afresh
     began = time.monotonic()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, GRID, INK, MUTED, RED
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, GRID, INK, MUTED, RED, describe
 from capstone_utils.monitoring.drift.measures import DRIFTED, SHIFTED, bin_counts
 
 STATUS_COLORS = {"stable": GREEN, "shifted": AMBER, "drifted": RED}
@@ -30,7 +30,10 @@ def draw_drift(reference: pd.DataFrame, recent: pd.DataFrame, report: pd.DataFra
         axes.axis("off")
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in (MUTED, BLUE)]
     right.legend(handles, ["reference", "recent"], ncols=2, loc="outside lower right", frameon=False)
-    return figure
+    return describe(
+        figure,
+        f"Stability index of {len(report)} features; the highest, {report['feature'].iloc[0]}, is drawn bin by bin.",
+    )
 
 
 def _draw_indices(axes: Axes, report: pd.DataFrame) -> None:

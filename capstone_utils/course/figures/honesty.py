@@ -11,7 +11,7 @@ import pandas as pd
 import xgboost as xgb
 from matplotlib.figure import Figure
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED, describe
 from capstone_utils.serving.evaluation.leave_scenario_out import LeftOut
 
 
@@ -24,7 +24,8 @@ def draw_leak(f1: Mapping[str, float], goal: float = 0.9) -> Figure:
     axes.text(goal, -0.62, f" goal {goal}", color=RED, fontsize=9, va="center")
     axes.invert_yaxis()
     axes.set(title="One leaking column, and F1 jumps over the goal", xlabel="F1 on the test week", xlim=(0, 1.12))
-    return figure
+    said = ", ".join(f"{name} {value:.3f}" for name, value in f1.items())
+    return describe(figure, f"Three bars of F1: {said}; the goal is {goal}.")
 
 
 def draw_weeks(weeks: pd.DataFrame, goal: float = 0.9) -> Figure:
@@ -35,9 +36,14 @@ def draw_weeks(weeks: pd.DataFrame, goal: float = 0.9) -> Figure:
         axes.plot(days, weeks[name], style, marker="o", color=color, label=name)
     axes.axhline(goal, color=RED, linestyle=":", label=f"goal {goal}")
     lowest = min(weeks[["trained anew", "trained once"]].to_numpy().min(), goal)
-    axes.set(title="F1, week after week", xlabel="test week from", ylim=(max(lowest - 0.08, 0), 1))
+    axes.set(
+        title="F1, week after week",
+        xlabel="test week from",
+        ylabel="F1 of the test week",
+        ylim=(max(lowest - 0.08, 0), 1),
+    )
     axes.legend(ncols=3, fontsize=9, loc="lower right")
-    return figure
+    return describe(figure, f"F1 of {len(days)} test weeks as two lines: trained anew each week, and trained once.")
 
 
 def draw_difficulty(f1: pd.DataFrame, goal: float = 0.9) -> Figure:
@@ -48,7 +54,9 @@ def draw_difficulty(f1: pd.DataFrame, goal: float = 0.9) -> Figure:
     axes.axhline(goal, color=RED, linestyle=":", label=f"goal {goal}")
     axes.set(title="Cleverer thieves, detectives trained anew", xlabel="difficulty", ylabel="F1", ylim=(0, 1))
     axes.legend(ncols=4, fontsize=9, loc="lower left")
-    return figure
+    return describe(
+        figure, f"F1 on {', '.join(map(str, f1.index))} thieves, a line each for {', '.join(map(str, f1))}."
+    )
 
 
 def draw_left_out(results: Sequence[LeftOut]) -> Figure:
@@ -64,7 +72,10 @@ def draw_left_out(results: Sequence[LeftOut]) -> Figure:
     axes.set_xticks(place, [each.scenario.replace("_", "\n") for each in results])
     axes.set(title="A kind of fraud that training never saw", ylabel="share caught", ylim=(0, 1.1))
     axes.legend(fontsize=9)
-    return figure
+    said = ", ".join(
+        f"{each.scenario.replace('_', ' ')} {each.recall_alone:.0%} and {each.recall:.0%}" for each in results
+    )
+    return describe(figure, f"Share caught of fraud unseen in training, model alone and with the fallback: {said}.")
 
 
 def draw_calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -78,7 +89,9 @@ def draw_calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axes.plot(table["mean_score"], table["share_of_fraud"], marker="o", label=name)
     axes.set(title="Can the probability be believed?", xlabel="probability, mean of a bin", ylabel="share of fraud")
     axes.legend(fontsize=9)
-    return figure
+    return describe(
+        figure, f"Share of fraud against stated probability for {' and '.join(tables)}, beside the diagonal."
+    )
 
 
 def draw_contributions(booster: xgb.Booster, rows: pd.DataFrame, most: int = 10) -> Figure:
@@ -92,5 +105,10 @@ def draw_contributions(booster: xgb.Booster, rows: pd.DataFrame, most: int = 10)
     explanation = shap.Explanation(parts[:, :-1], parts[:, -1], rows[names].to_numpy(float), feature_names=names)
     figure = plt.figure()
     shap.plots.beeswarm(explanation, max_display=most, show=False, plot_size=(9, 4.2), group_remaining_features=False)
-    plt.gca().set_xlabel("towards legitimate  <-  log-odds  ->  towards fraud", fontsize=10)
-    return figure
+    axes = plt.gca()
+    axes.set_xlabel("towards legitimate  <-  log-odds  ->  towards fraud", fontsize=10)
+    axes.set_title("What pushed the verdicts")
+    axes.tick_params(labelsize=9.5)
+    return describe(
+        figure, f"A dot a payment for each of the {most} features that move the verdict most, by contribution."
+    )

@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, PURPLE, RED, describe
 from capstone_utils.ingestion.arrays import Array
+from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
 from capstone_utils.serving.training.splits import Split
 from capstone_utils.transaction import DAY_SECONDS
@@ -20,19 +21,23 @@ PARTS = (("train", BLUE), ("validation", AMBER), ("test", GREEN))
 
 
 def draw_label_arrival(days: Array) -> Figure:
-    """The share of reported frauds known by days after the transaction."""
+    """The share of reported frauds known by days after the payment."""
     figure, axes = plt.subplots(figsize=(9, 2.6))
     ordered = np.sort(days)
     axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), color=RED)
-    axes.axvline(7, color=MUTED, linestyle=":")
+    axes.axvline(LABEL_DELAY_DAYS, color=MUTED, linestyle=":")
+    axes.text(LABEL_DELAY_DAYS, 0.05, "presumed legitimate from here on ", color=MUTED, ha="right", fontsize=9)
     axes.set(
         title="When the bank learns of a fraud", xlabel="days after the payment", ylabel="share known", ylim=(0, 1)
     )
-    return figure
+    half = float(np.median(days))
+    return describe(
+        figure, f"Share of reported frauds known by days after the payment; half are known after {half:.1f} days."
+    )
 
 
 def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
-    """Transactions per day: parts in colour, warm-up and label-delay gaps in grey."""
+    """Payments per day: parts in colour, warm-up and label-delay gaps in grey."""
     figure, axes = plt.subplots(figsize=(9, 2.4))
     midnight = frame["timestamp"].iloc[0] // DAY_SECONDS
 
@@ -44,10 +49,12 @@ def draw_split(frame: pd.DataFrame, split: Split) -> Figure:
     for name, color in PARTS:
         part = daily(getattr(split, name))
         axes.bar(part.index, part, width=0.9, color=color, label=name)
-    axes.set(title="Past, gap, future: nothing is shuffled", xlabel="day of the stream", ylabel="transactions a day")
+    axes.set(title="Past, gap, future: nothing is shuffled", xlabel="day of the stream", ylabel="payments a day")
     axes.set_ylim(0, whole.max() * 1.35)
     axes.legend(ncols=4, fontsize=8.5, loc="upper center")
-    return figure
+    return describe(
+        figure, "Payments a day: warm-up, training weeks, a gap, a validation week, a gap, a test week, the rest."
+    )
 
 
 def draw_precision_recall(labels: Array, scores: Mapping[str, Array], chosen: str, evaluation: Evaluation) -> Figure:
@@ -58,15 +65,26 @@ def draw_precision_recall(labels: Array, scores: Mapping[str, Array], chosen: st
         axes.plot(recall, precision, linewidth=2.4 if name == chosen else 1.2, label=name)
     axes.plot(evaluation.recall, evaluation.precision, "o", color="black", markersize=8)
     note = f"threshold from validation\nF1 {evaluation.f1:.3f}"
-    axes.annotate(note, (evaluation.recall, evaluation.precision), xytext=(-130, -50), textcoords="offset points")
-    axes.axhline(float(np.mean(labels)), color=MUTED, linestyle=":", label="share of fraud")
-    axes.set(title="On weeks that came after", xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
+    axes.annotate(
+        note,
+        (evaluation.recall, evaluation.precision),
+        xytext=(-190, -60),
+        textcoords="offset points",
+        arrowprops={"arrowstyle": "->", "color": INK, "shrinkB": 6},
+    )
+    axes.set(
+        title="Precision against recall, test week", xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03)
+    )
     axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+    return describe(
+        figure,
+        f"Precision against recall, a line a model; a dot marks {chosen} at precision {evaluation.precision:.2f} and "
+        f"recall {evaluation.recall:.2f}.",
+    )
 
 
 def draw_cost(test: pd.DataFrame, scores: Array, threshold: float, costs: Costs = COSTS) -> Figure:
-    """The money lost to missed fraud, reviews and insulted customers, by number of alerts."""
+    """The money lost to missed fraud, reviews and insulted customers, by number of payments flagged."""
     order = np.argsort(-scores, kind="stable")
     fraud = test["is_fraud"].to_numpy(bool)[order]
     stolen = np.where(fraud, test["amount"].to_numpy()[order], 0.0)
@@ -80,8 +98,21 @@ def draw_cost(test: pd.DataFrame, scores: Array, threshold: float, costs: Costs 
     figure, axes = plt.subplots(figsize=(9, 3.2))
     for (label, money), color in zip(lost.items(), (RED, AMBER, PURPLE), strict=True):
         axes.plot(alerts[:most], money[:most], color=color, label=label)
-    axes.plot(alerts[:most], sum(lost.values())[:most], color="black", linewidth=2, label="together")
-    axes.axvline(int((scores >= threshold).sum()), color=BLUE, linestyle="--", label="our threshold")
-    axes.set(title="What the test weeks cost", xlabel="alerts raised", ylabel="money")
-    axes.legend(fontsize=9)
-    return figure
+    together, ours = sum(lost.values()), int((scores >= threshold).sum())
+    axes.plot(alerts[:most], together[:most], color="black", linewidth=2, label="together")
+    axes.axvline(ours, color=BLUE, linestyle="--", label="our threshold")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set(title="What the test week costs", xlabel="payments flagged", ylabel="dollars")
+    axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    cheapest = int(alerts[np.argmin(together)])
+    low, high = max(min(ours, cheapest) - 60, 1), min(max(ours, cheapest) + 60, most)
+    near = axes.inset_axes((0.55, 0.45, 0.42, 0.5))
+    near.plot(alerts[low:high], together[low:high], color="black", linewidth=2)
+    near.axvline(ours, color=BLUE, linestyle="--")
+    near.plot(cheapest, together[cheapest - 1], "o", color=RED)
+    near.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    near.set_title("near the cheapest (dot)", fontsize=9)
+    near.tick_params(labelsize=8)
+    return describe(
+        figure, f"Dollars lost by the number of payments flagged; cheapest at {cheapest}, our threshold flags {ours}."
+    )

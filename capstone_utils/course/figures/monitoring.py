@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED, describe
 
 
 def draw_quality_over_time(days: pd.DataFrame, drift_day: int) -> Figure:
@@ -20,7 +20,9 @@ def draw_quality_over_time(days: pd.DataFrame, drift_day: int) -> Figure:
     top.legend(loc="lower left")
     bottom.bar(days.index, days["labels_known"], color=MUTED)
     bottom.set(ylabel="labels\nknown", ylim=(0, 1.05), xlabel="day of the stream")
-    return figure
+    return describe(
+        figure, f"Precision, recall and the share of labels known, by day; new fraud begins on day {drift_day}."
+    )
 
 
 def draw_false_positives(rates: pd.Series) -> Figure:
@@ -31,4 +33,4 @@ def draw_false_positives(rates: pd.Series) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
     axes.set(title="Honest payments called fraud")
     axes.margins(x=0.15)
-    return figure
+    return describe(figure, f"Share of honest payments called fraud, by behaviour; the highest is {rates.index[-1]}.")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from capstone_utils.course.figures.style import BLUE, GREEN, INK, RED
+from capstone_utils.course.figures.style import BLUE, GREEN, INK, MUTED, RED, describe
 from capstone_utils.ingestion.arrays import Floats
 
 
@@ -22,7 +23,9 @@ def draw_live(
     left.axhline(goal, color=RED, linestyle="--", label=f"goal {goal:,}")
     if killed_after_seconds is not None:  # a second's bar has its number in the middle
         left.axvline(killed_after_seconds - 0.5, color=INK, linestyle=":", label="kill -9")
-    left.set(title="Payments scored a second", xlabel="second", ylim=(0, 1.35 * max(goal, *per_second)))
+    left.set(
+        title="Payments scored a second", xlabel="second", ylabel="payments", ylim=(0, 1.35 * max(goal, *per_second))
+    )
     left.legend(loc="upper right")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     milliseconds = 1_000 * age_seconds
@@ -31,7 +34,31 @@ def draw_live(
     right.axvline(p99, color=RED, linestyle="--")
     right.text(p99, right.get_ylim()[1] * 0.9, f" p99 {p99:.0f} ms", color=RED, fontsize=9)
     right.set(title="From payment to verdict", xlabel="milliseconds", ylabel="payments")
-    return figure
+    if killed_after_seconds is not None:
+        _annotate_catch_up(left, per_second)
+    return describe(
+        figure,
+        f"Payments scored in each second beside the goal of {goal:,}, and their ages: 99 of 100 below {p99:,.0f} ms.",
+    )
+
+
+def _annotate_catch_up(axes: Axes, per_second: Sequence[int]) -> None:
+    """Name the seconds without a worker, and the one that makes up for them."""
+    counts = np.asarray(per_second[:-1])  # the last second is not a full one
+    hole, highest = float(np.flatnonzero(counts == counts.min()).mean()), float(np.argmax(counts))
+    for second, height, text, color in (
+        (hole, counts.min(), "no worker", MUTED),
+        (highest, counts.max(), "catch-up", INK),
+    ):
+        axes.annotate(
+            text,
+            (second, height),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=color,
+        )
 
 
 def draw_latency(milliseconds: Mapping[str, Floats], goal_ms: float = 200) -> Figure:
@@ -47,5 +74,8 @@ def draw_latency(milliseconds: Mapping[str, Floats], goal_ms: float = 200) -> Fi
     ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set(title="How fast the rescue team is", xlabel="milliseconds", ylabel="requests")
-    axes.legend()
-    return figure
+    axes.legend(loc="center right")
+    return describe(
+        figure,
+        f"Response times of {' and '.join(milliseconds)} on a logarithmic axis, beside the goal of {goal_ms:.0f} ms.",
+    )

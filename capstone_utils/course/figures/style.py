@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from base64 import b64encode
+from io import BytesIO
+
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -47,6 +51,24 @@ def use_style() -> None:
     )
 
 
+def describe(figure: Figure, text: str) -> Figure:
+    """Give the figure a text for people who cannot see it.
+
+    A notebook keeps it beside the picture as `alt`, and so does its page.
+    """
+    figure.set_label(text)
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and (shell := ipython.get_ipython()):
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _png)
+    return figure
+
+
+def _png(figure: Figure) -> tuple[str, dict[str, object]]:
+    picture = BytesIO()
+    figure.savefig(picture, format="png", bbox_inches="tight")
+    return b64encode(picture.getvalue()).decode(), {"alt": figure.get_label()}
+
+
 def draw_pipeline(*here: str) -> Figure:
     """One payment's way through the course, with the stages `here` filled in."""
     figure, axes = plt.subplots(figsize=(10, 1.7))
@@ -77,4 +99,5 @@ def draw_pipeline(*here: str) -> Figure:
                 xytext=(left + width + 0.04, 0.85),
                 arrowprops={"arrowstyle": "-|>", "color": MUTED},
             )
-    return figure
+    way = ", ".join(name for name, _, _ in STAGES)
+    return describe(figure, f"A payment's way through the course: {way}. Filled in here: {' and '.join(here)}.")

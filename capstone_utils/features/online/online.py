@@ -94,6 +94,14 @@ class OnlineFeatures:
         texts, known = self._texts(transaction), self._values(transaction)
         return self._features(user, transaction, texts, known)
 
+    def first(self, transaction: Transaction) -> Transaction | None:
+        """The transaction of the same user and id that `update` took before; None where it would take this one.
+
+        It is not equal to `transaction` where an id was given twice. Text fields that no window counts are not kept:
+        they are those of `transaction`.
+        """
+        return self.users.look(transaction.user_id).first(self._plan, transaction)
+
     def report_fraud(self, transaction: Transaction, known_at_us: int) -> None:
         """Count a transaction that `update` took before as fraud.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise, starmap
 from typing import Any
@@ -30,6 +31,17 @@ class UserState(WindowState):
         """True when the transaction was seen within the retention."""
         before = self.time_of.get(number)
         return before is not None and before > self.latest_us - plan.retention_us
+
+    def first(self, plan: KeyPlan, transaction: Transaction) -> Transaction | None:
+        """The transaction of this id that was seen within the retention; None if none was."""
+        number = transaction.transaction_id
+        if not self.holds(plan, number):
+            return None
+        time = self.time_of[number]
+        place = self.ids.index(number, bisect_left(self.times, time))
+        cents = self.prefix_cents[place + 1] - self.prefix_cents[place]
+        kept: dict[str, Any] = {column: texts[place] for column, texts in zip(plan.columns, self.texts, strict=True)}
+        return transaction._replace(amount_cents=cents, event_time_us=time, **kept)
 
     def history(self, transaction: Transaction) -> list[float]:
         """The values of HISTORY for this transaction, NaN if there is none."""

@@ -29,11 +29,13 @@ class Record(NamedTuple):
 
     key: bytes | None
     value: bytes | None
+    timestamp: int  # epoch milliseconds
     headers: Iterable[dict[str, object]] | None
     partition: int
     offset: int
 
 
+COLUMNS = [f"unix_millis({name}) AS {name}" if name == "timestamp" else name for name in Record._fields]
 WRITTEN = {"topic": "string", "key": "binary", "value": "binary", "headers": "array<struct<key:string,value:binary>>"}
 
 
@@ -81,7 +83,7 @@ def start_stream(
     }
     sink = kafka | {"checkpointLocation": job.checkpoint, "kafka.max.request.size": str(MAX_BYTES)}
     tables = spark.sparkContext.broadcast(dict(daily or {}))
-    records = spark.readStream.format("kafka").options(**source).load().select(*Record._fields)
+    records = spark.readStream.format("kafka").options(**source).load().selectExpr(*COLUMNS)
     # A transaction's key is its user. Grouped by key, whatever is unreadable passes through the same place, too.
     written = records.groupBy("key").applyInPandasWithState(
         UpdateUser(job, spec, tables),
@@ -117,7 +119,7 @@ class UpdateUser:
         # A user's transactions arrived in the order of their partition; Spark's shuffle promises none.
         for record in sorted(records, key=attrgetter("partition", "offset")):
             try:
-                transaction = Transaction.from_record(record.key, record.value)
+                transaction = Transaction.from_record(record.key, record.value, record.timestamp)
             except InvalidTransaction as reason:
                 written.append(self._dead_letter(record, reason))
                 continue

@@ -23,6 +23,7 @@ from capstone_utils.servers import LocalServer, free_port
 from capstone_utils.settings import Settings
 
 LOCK = Path(__file__).with_name("kafka.lock.tsv")
+EVERYWHERE = ("0.0.0.0", "::")  # addresses to listen at, and no place to go to
 LOGGING = Path(__file__).with_name("kafka.log4j2.xml")
 
 
@@ -60,6 +61,11 @@ def start_broker(settings: Settings) -> Broker:
         BrokerError: when the port is taken or the disk is full, or when it dies or is not ready within a minute (with
             the end of its log).
     """
+    if settings.host in EVERYWHERE:
+        raise BrokerError(
+            f"CAPSTONE_HOST={settings.host}: a broker tells its clients where to find it, and there is no way to "
+            f"{settings.host}. Give the address at which they reach this machine, as 127.0.0.1"
+        )
     check_space(Broker.directory_in(settings))
     with Broker.start_lock(settings):
         return Broker.find(settings) or _start(settings)

@@ -38,6 +38,8 @@ group.initial.rebalance.delay.ms=0
 # After a crash the controller keeps the broker out until the session of the one before has run out.
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+# A record's timestamp is this broker's clock, whatever a producer puts there.
+log.message.timestamp.type=LogAppendTime
 # Room for a poison message of 5 MB.
 message.max.bytes=8388608
 """

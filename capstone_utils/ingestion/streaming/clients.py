@@ -17,6 +17,7 @@ from kafka.errors import (
 from kafka.serializer import Serializer
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.streaming.connection import PREFIX, kafka_python
 
 CONNECT_SECONDS = 5.0
 # linger and batch size: one request for many messages instead of one for each, twice the default's messages a second.
@@ -43,7 +44,7 @@ class Producer(KafkaProducer):
     """
 
     def __init__(self, bootstrap_servers: str, **config: Any) -> None:
-        super().__init__(bootstrap_servers=bootstrap_servers, **{**PRODUCER, **config})
+        super().__init__(**kafka_python(bootstrap_servers), **{**PRODUCER, **config})
 
     def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
         """Send what is left, for at most `timeout` seconds (30 when not given); what then remains has failed."""
@@ -74,12 +75,27 @@ def open_admin(bootstrap_servers: str) -> KafkaAdminClient:
     Raises:
         NoBroker: when nothing answers there.
     """
-    host, _, port = bootstrap_servers.rpartition(":")
+    connection = kafka_python(bootstrap_servers)
+    _knock(bootstrap_servers)  # fails at once, without a thread
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()  # fails at once, without a thread
-        return KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=CONNECT_SECONDS * 1000)
+        return KafkaAdminClient(**connection, bootstrap_timeout_ms=CONNECT_SECONDS * 1000)
     except (OSError, KafkaError) as error:
+        protocol = connection.get("security_protocol", "PLAINTEXT")
         raise NoBroker(
-            f"no Kafka broker answers at {bootstrap_servers} ({error}); `python3 -m capstone_utils broker` or "
-            "start_broker starts one"
+            f"what listens at {bootstrap_servers} does not take this client, whose {PREFIX}SECURITY_PROTOCOL is "
+            f"{protocol} ({error!r}); is it a Kafka broker, and does it want another protocol, user or certificate?"
         ) from error
+
+
+def _knock(bootstrap_servers: str) -> None:
+    """Return when one of the addresses accepts a connection; raise NoBroker when none does."""
+    for address in bootstrap_servers.split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            return socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            reason = error
+    raise NoBroker(
+        f"no Kafka broker answers at {bootstrap_servers} ({reason}); `python3 -m capstone_utils broker` or "
+        "start_broker starts one"
+    ) from reason

@@ -6,17 +6,19 @@ to the topic's end, in the same transaction.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
-from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, own_headers
+from capstone_utils.ingestion.streaming.consumer import Consumer
+from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES, headers_before, own_headers
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.settings import Settings
@@ -24,6 +26,7 @@ from capstone_utils.transaction import InvalidTransaction, Transaction
 
 GROUP = "dead-letter-replay"
 BATCH = 500
+CLOSE_SECONDS = 5.0
 SHOWN_BYTES = 80
 
 
@@ -66,7 +69,9 @@ def pending_dead_letters(settings: Settings) -> Iterator[DeadLetter]:
 
 
 def replay(settings: Settings) -> Replay:
-    """Send each that is readable now to its topic, under its user's key, as a transaction that arrives now.
+    """Send each that is readable now to its topic, under its user's key and with its own headers, as if it came now.
+
+    The producer partitions by the key, so it lies beside its user's other transactions.
 
     Raises:
         TopicError, NoBroker: when there is no dead-letter topic, no broker.
@@ -91,7 +96,7 @@ def replay(settings: Settings) -> Replay:
             raise AnotherReplay("another replay began meanwhile and goes on; what this one committed stays") from error
         raise
     finally:
-        producer.close()
+        producer.close(CLOSE_SECONDS)  # all that counts is committed by now
     return Replay(sent, unreadable)
 
 
@@ -104,7 +109,7 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
         if transaction is None:
             producer.send(settings.dead_letter_topic, record, record.key, own_headers(record.headers), 0)
         else:
-            producer.send(settings.transactions_topic, record, transaction.key)
+            producer.send(settings.transactions_topic, record, transaction.key, headers_before(record.headers))
             readable += 1
     partition = TopicPartition(settings.dead_letter_topic, 0)
     producer.send_offsets_to_transaction({partition: OffsetAndMetadata(batch[-1].offset + 1, "", -1)}, GROUP)
@@ -113,18 +118,18 @@ def _send(producer: Producer, settings: Settings, batch: list[ConsumerRecord]) -
 
 
 def _transaction(value: bytes | None) -> Transaction | None:
-    """The transaction in a dead letter, whatever key it lay under; None when it is unreadable."""
+    """The transaction in a dead letter, whatever key it lay under; None when it is unreadable or not due yet."""
     try:
-        return Transaction.from_json(value)
+        transaction = Transaction.from_json(value)
+        transaction.check_clock(time.time_ns() // 1000, "this clock")
     except InvalidTransaction:
         return None
+    return transaction
 
 
 def _pending(settings: Settings) -> Iterator[ConsumerRecord]:
     servers, topic = settings.bootstrap_servers, settings.dead_letter_topic
-    with KafkaConsumer(
-        bootstrap_servers=servers, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed"
-    ) as consumer:
+    with Consumer(servers, group_id=GROUP, enable_auto_commit=False, isolation_level="read_committed") as consumer:
         tried = consumer.committed(TopicPartition(topic, 0)) or 0
     return read_partition(servers, topic, 0, tried)
 

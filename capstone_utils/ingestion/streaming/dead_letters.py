@@ -14,6 +14,7 @@ from capstone_utils.ingestion.streaming.topics import ensure_topic
 from capstone_utils.transaction import InvalidTransaction
 
 MAX_BYTES = 16 * 2**20  # more than another topic takes: the largest message must fit with its headers
+ADDED = ("reason", "source_topic", "source_partition", "source_offset")  # to a dead letter's headers, at their end
 TIMEOUT_SECONDS = 40.0  # longer than the producer's own delivery timeout
 
 
@@ -80,10 +81,23 @@ def dead_letter_headers(
     return [
         *own_headers(headers),
         ("reason", str(reason).encode()),
+        *source_headers(topic, partition, offset),
+    ]
+
+
+def source_headers(topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
+    """Where a message lay, as UTF-8 text."""
+    return [
         ("source_topic", topic.encode()),
         ("source_partition", b"%d" % partition),
         ("source_offset", b"%d" % offset),
     ]
+
+
+def headers_before(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes]]:
+    """The headers that a dead letter's message came with."""
+    own = own_headers(headers)
+    return own[: -len(ADDED)] if tuple(name for name, _ in own[-len(ADDED) :]) == ADDED else own
 
 
 def own_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes]]:

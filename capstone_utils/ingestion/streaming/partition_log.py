@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.ingestion.streaming.consumer import Consumer
 from capstone_utils.ingestion.streaming.topics import describe_topic
 
 STILL_SECONDS = 30.0  # without a record, while there should be some
@@ -24,7 +25,7 @@ def read_topic(bootstrap_servers: str, topic: str) -> Iterator[ConsumerRecord]:
 
     Raises:
         TopicError, NoBroker: when there is no such topic, no broker.
-        SilentLog: when records do not come.
+        SilentLog, UnreadableBatch: when records do not come, or cannot be unpacked.
     """
     partitions = [state.partition for state in describe_topic(bootstrap_servers, topic)]
     return (record for number in partitions for record in read_partition(bootstrap_servers, topic, number))
@@ -36,7 +37,7 @@ def read_partition(
     """The committed records from offset `start` (or where the log begins now) up to before `end` (its end now).
 
     Raises:
-        SilentLog: when they do not come.
+        SilentLog, UnreadableBatch: when they do not come, or cannot be unpacked.
     """
     if end is not None and start >= end:
         return
@@ -59,10 +60,8 @@ def read_partition(
                     yield record
 
 
-def assigned_consumer(bootstrap_servers: str, partitions: Iterable[TopicPartition]) -> KafkaConsumer:
+def assigned_consumer(bootstrap_servers: str, partitions: Iterable[TopicPartition]) -> Consumer:
     """A consumer of these partitions that belongs to no group and sees committed records only."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed"
-    )
+    consumer = Consumer(bootstrap_servers, enable_auto_commit=False, isolation_level="read_committed")
     consumer.assign(list(partitions))
     return consumer

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
+from capstone_utils.ingestion.streaming.consumer import Consumer, UnreadableBatch
 from capstone_utils.ingestion.streaming.dead_letters import DeadLetters, Unreadable
 from capstone_utils.ingestion.streaming.topics import describe_topic
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import InvalidTransaction, Transaction
 
+LOG = logging.getLogger(__name__)
 COORDINATOR_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000  # a member that was killed keeps its partitions for so long; the default is 45 s
 BATCH_MESSAGES = 2_000
@@ -34,13 +37,15 @@ class Consumed(list[Received]):
     """The transactions in the order read, how many messages were unreadable, and which partitions were ours.
 
     `dead_letters` counts by the field that was wrong ("message": no JSON object at all). `assignments` has one entry
-    each time the group shared out the partitions: the last one is what this consumer had at the end.
+    each time the group shared out the partitions: the last one is what this consumer had at the end. `unreadable` has
+    the batches that could not be unpacked; nothing behind them was read, and nothing of them is committed.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.dead_letters: Counter[str] = Counter()
         self.assignments: list[tuple[int, ...]] = []
+        self.unreadable: list[UnreadableBatch] = []
 
 
 def consume(
@@ -61,13 +66,15 @@ def consume(
         for batch in reader.batches(max_messages, deadline_seconds):
             consumed += batch
         consumed.dead_letters, consumed.assignments = reader.dead_letters.count, reader.assignments
+        consumed.unreadable = reader.unreadable
     return consumed
 
 
 class TransactionReader:
     """One member of a consumer group, for one thread. Unreadable messages go to the dead-letter topic, none is lost.
 
-    A message is committed once the next batch is asked for: after a crash the last batch is read again.
+    A message is committed once the next batch is asked for: after a crash the last batch is read again. A partition
+    with a batch that cannot be unpacked is not read on; the log says so, and the others are.
     """
 
     def __init__(
@@ -75,9 +82,10 @@ class TransactionReader:
     ) -> None:
         describe_topic(bootstrap_servers, topic)
         self.assignments: list[tuple[int, ...]] = []
+        self.unreadable: list[UnreadableBatch] = []
         self.dead_letters = DeadLetters(bootstrap_servers, dead_letter_topic)
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+        self._consumer = Consumer(
+            bootstrap_servers,
             group_id=group,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             enable_auto_commit=False,
@@ -90,7 +98,13 @@ class TransactionReader:
         """Batches of at most 2,000 transactions as they arrive, until so many messages were read or the time is up."""
         deadline = time.monotonic() + deadline_seconds
         while max_messages > 0 and (left_seconds := deadline - time.monotonic()) > 0:
-            polled = self._consumer.poll(left_seconds * 1000, max_records=min(BATCH_MESSAGES, max_messages))
+            try:
+                polled = self._consumer.poll(left_seconds * 1000, max_records=min(BATCH_MESSAGES, max_messages))
+            except UnreadableBatch as reason:
+                LOG.error("%s", reason)
+                self.unreadable.append(reason)
+                self._consumer.pause(TopicPartition(reason.topic, reason.partition))
+                continue
             if not polled:
                 continue
             records = [record for partition in polled.values() for record in partition]
@@ -109,7 +123,7 @@ class TransactionReader:
         batch, unreadable = [], []
         for record in records:
             try:
-                transaction = Transaction.from_record(record.key, record.value)
+                transaction = Transaction.from_record(record.key, record.value, record.timestamp)
             except InvalidTransaction as reason:
                 unreadable.append(Unreadable(record, reason))
             else:

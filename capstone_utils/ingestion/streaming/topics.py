@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
+from kafka.errors import (
+    BrokerResponseError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from kafka.partitioner import murmur2
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.streaming.clients import open_admin
 
 DEADLINE_SECONDS = 30.0
+# A record's timestamp is the broker's clock: so no producer's clock decides what is from the future, how long a payment
+# took, or when retention deletes it.
+BROKER_S_CLOCK = {"message.timestamp.type": "LogAppendTime"}
 
 
 class TopicError(CapstoneError):
     """A topic that is missing or is not as asked for; the message names it and what to do."""
+
+
+class TopicShape(NamedTuple):
+    """A topic as a reader of its log has to know it.
+
+    A topic made anew under the same name has another `log_id`. A compacted one forgets all but a key's last record.
+    """
+
+    log_id: str
+    partitions: int
+    compacted: bool = False
 
 
 class PartitionState(NamedTuple):
@@ -39,7 +60,8 @@ def create_topics(bootstrap_servers: str, topics: Mapping[str, int]) -> None:
     with open_admin(bootstrap_servers) as admin:
         for name, partitions in topics.items():
             try:
-                admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+                shape = {"num_partitions": partitions, "replication_factor": 1, "configs": BROKER_S_CLOCK}
+                admin.create_topics({name: shape})
             except TopicAlreadyExistsError:
                 existing = len(_describe(admin, bootstrap_servers, name)["partitions"])
                 if existing != partitions:
@@ -95,14 +117,31 @@ def describe_topic(bootstrap_servers: str, name: str) -> list[PartitionState]:
     return [PartitionState(tp.partition, leaders[tp], begin[tp].offset, end[tp].offset) for tp in sorted(leaders)]
 
 
-def topic_id(bootstrap_servers: str, name: str) -> str:
-    """The id that the broker gave the topic when it was made: a topic made anew under the same name has another one.
+def topic_shape(bootstrap_servers: str, name: str) -> TopicShape:
+    """The topic as it is now.
 
     Raises:
         TopicError, NoBroker: when there is no such topic, no broker.
     """
+    resource = ConfigResource(ConfigResourceType.TOPIC, name)
     with open_admin(bootstrap_servers) as admin:
-        return str(_describe(admin, bootstrap_servers, name)["topic_id"])
+        topic = _describe(admin, bootstrap_servers, name)
+        try:
+            config = admin.describe_configs([resource])["topic"][name]
+        except BrokerResponseError:  # not ours to see, on a broker of others
+            config = {}
+    policy = config.get("cleanup.policy", {}).get("value", "delete")
+    return TopicShape(str(topic["topic_id"]), len(topic["partitions"]), "compact" in policy)
+
+
+@lru_cache(maxsize=2**16)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key's records by the partitioner of Java's, kafka-python's and this project's producers.
+
+    >>> [partition_of(b"%d" % user, 4) for user in range(8)]
+    [0, 3, 0, 3, 1, 2, 2, 3]
+    """
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:

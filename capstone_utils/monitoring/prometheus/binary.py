@@ -25,6 +25,7 @@ class Program(NamedTuple):
     package: str  # its program /usr/bin/<package> is the one that is run
     oldest: tuple[int, int]
     other_ways: str
+    own_files: str = ""  # where the packaged program looks for files of its own; unpacked, it looks where it is started
 
 
 PROMETHEUS = Program(
@@ -55,7 +56,7 @@ def find_program(program: Program, cache_dir: Path) -> Path:
     binary = unpacked / "usr" / "bin" / program.package
     if program_version(binary) >= program.oldest:
         return binary
-    tried.append(_unpack_package(program.package, unpacked))
+    tried.append(_unpack_package(program, unpacked))
     version = program_version(binary)
     if version >= program.oldest:
         return binary
@@ -82,7 +83,7 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _unpack_package(package: str, target: Path) -> str:
+def _unpack_package(program: Program, target: Path) -> str:
     """Put the package's files at `target`, whole or not at all; what went wrong, empty when nothing did."""
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     if missing:
@@ -91,16 +92,24 @@ def _unpack_package(package: str, target: Path) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unpack-", dir=target.parent) as name:
             scratch = Path(name)
-            archive = _download(package, scratch)
-            subprocess.run(["dpkg-deb", "-x", archive, scratch / "files"], check=True, capture_output=True, text=True)
+            archive, files = _download(program.package, scratch), scratch / "files"
+            subprocess.run(["dpkg-deb", "-x", archive, files], check=True, capture_output=True, text=True)
+            if program.own_files:
+                _look_here(files / "usr" / "bin" / program.package, program.own_files)
             shutil.rmtree(target, ignore_errors=True)  # what is there did not run: another machine's, or damaged
-            (scratch / "files").rename(target)
+            files.rename(target)
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd[:1] + error.cmd[-2:]))
         return f"`{command}` failed: {' '.join((error.stderr or error.stdout).split())[-400:]}"
     except OSError as error:
         return f"the package could not be unpacked into {target} ({error.strerror}); CAPSTONE_CACHE_DIR moves the cache"
     return ""
+
+
+def _look_here(binary: Path, folder: str) -> None:
+    """Put the working directory in place of an absolute folder, in as many bytes: `/a/b` becomes `././`."""
+    here = ("./" * len(folder))[: len(folder) - 1] + "/"
+    binary.write_bytes(binary.read_bytes().replace(folder.encode(), here.encode()))
 
 
 def _download(package: str, scratch: Path) -> Path:

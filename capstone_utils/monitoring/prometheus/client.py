@@ -16,6 +16,7 @@ from capstone_utils.monitoring.prometheus.durations import duration_ms
 
 ASK_SECONDS = 10.0
 POLL_SECONDS = 0.1
+ALWAYS = "none"  # the severity of what always rings
 
 T = TypeVar("T")
 
@@ -110,9 +111,10 @@ class PrometheusClient:
         return answers
 
     def alerts(self) -> list[Alert]:
-        """Every alert of the rules in their order, inactive ones included."""
+        """Every alert of the rules in their order, inactive ones included; not Watchdog, which always rings."""
         groups = self._ask("rules", type="alert")["groups"]
-        return [_alert(rule) for group in groups for rule in group["rules"]]
+        alerts = [_alert(rule) for group in groups for rule in group["rules"]]
+        return [alert for alert in alerts if alert.severity != ALWAYS]
 
     def targets(self) -> list[Target]:
         """The scraped addresses, and how the last scrape of each went."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from capstone_utils.monitoring.prometheus.durations import DURATION, duration_ms
 
 CONFIG = Path(__file__).with_name("config") / "prometheus.yml"
 ALERTS = CONFIG.with_name("alerts.yml")
+OBJECTIVES = CONFIG.with_name("objectives.yml")
+RULE_FILES = (ALERTS, OBJECTIVES)
 
 WINDOW = re.compile(rf"\[({DURATION})\]")
 
@@ -40,14 +42,19 @@ def faster(rules: Path, factor: float, target: Path) -> Path:
 
 
 def scrape_configuration(
-    targets: Mapping[str, str], rules: Path, scrape_interval: str | None = None, config: Path = CONFIG
+    targets: Mapping[str, str],
+    rules: Sequence[Path] = RULE_FILES,
+    scrape_interval: str | None = None,
+    alertmanager: str = "",
+    config: Path = CONFIG,
 ) -> dict[str, Any]:
     """Docker's configuration with the address of each job in `targets` in place of the one inside Docker.
 
     Args:
         targets: "host:port" by job name, for example {"fastapi_metrics": "127.0.0.1:8001"}; other jobs are left out.
-        rules: the rule file to load.
+        rules: the rule files to load.
         scrape_interval: how often to scrape and to evaluate the rules; None leaves what the file says.
+        alertmanager: "host:port" of the Alertmanager that alerts go to; empty for none.
         config: the configuration to start from.
 
     Raises:
@@ -59,8 +66,12 @@ def scrape_configuration(
         raise ValueError(f"targets names the job {unknown[0]!r}; {config.name} has {', '.join(jobs)}")
     if scrape_interval is not None:
         content["global"].update(scrape_interval=scrape_interval, evaluation_interval=scrape_interval)
-    _check_windows(rules, content["global"]["scrape_interval"])
-    content["rule_files"] = [str(rules.resolve())]
+    for file in rules:
+        _check_windows(file, content["global"]["scrape_interval"])
+    del content["alerting"]
+    if alertmanager:
+        content["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
+    content["rule_files"] = [str(file.resolve()) for file in rules]
     content["scrape_configs"] = [
         {**jobs[name], "static_configs": [{"targets": [address]}]} for name, address in targets.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -11,7 +11,7 @@ import yaml
 from capstone_utils.files import write_text
 from capstone_utils.monitoring.prometheus.binary import PROMETHEUS, find_program
 from capstone_utils.monitoring.prometheus.client import ASK_SECONDS, PrometheusClient, PrometheusError
-from capstone_utils.monitoring.prometheus.rules import ALERTS, scrape_configuration
+from capstone_utils.monitoring.prometheus.rules import RULE_FILES, scrape_configuration
 from capstone_utils.servers import LocalServer
 from capstone_utils.settings import Settings
 
@@ -50,7 +50,11 @@ class Prometheus(LocalServer, PrometheusClient):
 
 
 def start_prometheus(
-    settings: Settings, targets: Mapping[str, str], scrape_interval: str = "5s", rules: Path = ALERTS
+    settings: Settings,
+    targets: Mapping[str, str],
+    scrape_interval: str = "5s",
+    rules: Sequence[Path] = RULE_FILES,
+    alertmanager: str = "",
 ) -> Prometheus:
     """The Prometheus of `settings.work_dir`, ready for questions: the one already running, else one started now.
 
@@ -60,14 +64,16 @@ def start_prometheus(
         settings: `prometheus_port` (0: any free one), `work_dir`, and `cache_dir` for the binary.
         targets: "host:port" by job of config/prometheus.yml: {"fastapi_metrics": "127.0.0.1:8001"}.
         scrape_interval: how often to scrape and to evaluate the rules, as Prometheus writes durations.
-        rules: the rule file; `capstone_utils.monitoring.prometheus.rules.faster` makes one for a demonstration.
+        rules: the rule files; `capstone_utils.monitoring.prometheus.rules.faster` makes one for a demonstration.
+        alertmanager: "host:port" of the Alertmanager that alerts go to; empty for none.
 
     Raises:
         ProgramNotFound: when there is none to run.
         PrometheusError: when the port is taken, or when it refuses its configuration, dies or is not ready in time.
         ValueError: for an unknown job, or for rules too short for the interval.
     """
-    configuration = yaml.safe_dump(scrape_configuration(targets, rules, scrape_interval), sort_keys=False)
+    content = scrape_configuration(targets, rules, scrape_interval, alertmanager)
+    configuration = yaml.safe_dump(content, sort_keys=False)
     with Prometheus.start_lock(settings):
         running = Prometheus.find(settings)
         prometheus = running or Prometheus.at_free_port(settings)

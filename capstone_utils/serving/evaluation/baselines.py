@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import numpy as np
 from sklearn.impute import SimpleImputer
@@ -61,11 +60,13 @@ def logistic_scores(split: Split, features: Sequence[str]) -> Scores:
 def lightgbm_scores(split: Split, features: Sequence[str], seed: int = 0) -> Scores | None:
     """Scores of LightGBM, with its own early stopping, for validation and test.
 
-    None where it is not installed.
+    None where it cannot be loaded.
     """
-    if find_spec("lightgbm") is None:
+    try:
+        import lightgbm as lgb
+    except (ImportError, OSError) as reason:  # OSError: it is there, but not libgomp.so.1, which a bare Debian lacks
+        print(f"no row for LightGBM, which cannot be loaded here: {reason}")
         return None
-    import lightgbm as lgb
 
     names = list(features)
     model = lgb.LGBMClassifier(n_estimators=ROUNDS, learning_rate=0.05, num_leaves=31, random_state=seed, verbose=-1)

@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
-    """The model's probability of fraud, whether the payment is called fraud, and whether only the fallback says so."""
+    """The model's probability of fraud, whether it is called fraud, and whether only the fallback says so."""
 
     probability: float
     fraud: bool
@@ -39,7 +39,9 @@ class Classifier:
         margins = {role: _margins(role, model) for role, model in models.by_role.items()}
         self._score, self._brief = margins["score"], margins["predict"]
         self.compiled = all(isinstance(each, Trees) for each in margins.values())
-        self.classify_brief(np.zeros(len(models.predict.features)).tolist())  # compiled before the first payment comes
+        self.classify_brief(
+            np.zeros(len(models.predict.features)).tolist()
+        )  # compiled before the first transaction comes
         self.classify(np.zeros((1, len(models.score.features))))
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 import xgboost as xgb
 
 from capstone_utils.features.spec import SPEC, Feature, State, Window
+from capstone_utils.transaction import DAY_SECONDS
 
 KINDS = {"location": ("city", "cities"), "merchant": ("shop", "shops"), "device": ("device", "devices")}
 STATES: dict[str, Callable[[float], str]] = {
@@ -96,7 +97,7 @@ def span(seconds: float) -> str:
     >>> span(12), span(300), span(3600), span(200_000)
     ('12 seconds', '5 minutes', '1 hour', '2 days')
     """
-    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+    for size, unit in ((DAY_SECONDS, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size and not (unit == "day" and seconds < 2 * size):
             break
     else:

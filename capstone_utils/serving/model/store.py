@@ -35,8 +35,8 @@ class InvalidModel(CapstoneError):
 class Models:
     """The models of a version: `score` for raw transactions (the full set), `predict` for the brief's five features.
 
-    `fallback` decides on raw payments where `score` cannot be trusted to; without it, `score` always decides. With the
-    `reference` of ordinary weeks, drift can be watched from the first day on which the version decides.
+    `fallback` decides on raw transactions where `score` cannot be trusted to; without it, `score` always decides. With
+    the `reference` of ordinary weeks, drift can be watched from the first day on which the version decides.
     """
 
     score: ThresholdedModel
@@ -154,7 +154,7 @@ def _thresholded_model(directory: Path, entry: Mapping[str, Any]) -> Thresholded
         ) from None
     if booster.feature_names != entry["features"]:
         raise InvalidModel(f"{path} takes the features {booster.feature_names}, its manifest says {entry['features']}")
-    booster.set_param({"nthread": 1})  # one payment at a time: threads only get into each other's way
+    booster.set_param({"nthread": 1})  # one transaction at a time: threads only get into each other's way
     threshold = entry["threshold"]
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
         raise InvalidModel(f"{path} has threshold={threshold!r} in its manifest, which is no probability (0 to 1)")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capstone_utils.serving.service.metrics import FAILED, REFUSED, SHED, ServiceMetrics
 from capstone_utils.serving.service.problems import MEDIA_TYPE, Problem
+from capstone_utils.serving.service.slow_clients import Exchange
 from capstone_utils.transaction import InvalidTransaction
 
 LOG = logging.getLogger(__name__)
@@ -25,13 +27,13 @@ MAX_BYTES = 64 * 1024  # of a body; of a batch: BATCH_BYTES
 BATCH_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0  # for a body to arrive
 MAX_PENDING = 256  # requests that have come whole and have no response yet; more are turned away
-MAX_READING = 2_000  # requests whose bodies are on their way
+MAX_READING = 2_000  # requests whose bodies are on their way, to be read or to be dropped
 
 Respond = Callable[[bytes, bool], bytes]  # from a body, and whether reasons are asked for
 
 
 class Admission:
-    """ASGI middleware. `routes` holds the function that responds, by path.
+    """ASGI middleware. `routes` holds the function that responds, by path without a slash at its end.
 
     `pending` counts the requests that the server has begun and not ended: ASGI does not show what waits in the event
     loop's queue. Taken off are those whose body is on its way, and those that got their response in this turn of the
@@ -55,36 +57,45 @@ class Admission:
         """Respond to a request for a prediction; let everything else through to the app."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        path: str = scope["path"]
-        respond = self._routes.get(path) if scope["method"] == "POST" else None
+        path, headers = _path(scope), dict(scope["headers"])
+        respond = self._routes.get(path)
+        exchange = Exchange(receive, send, b"expect" in headers, self._reading <= MAX_READING)
         try:
-            headers = dict(scope["headers"])
             if self._key and path not in OPEN:
                 self._check_key(headers)
             if respond is None:
-                return await self._app(scope, receive, send)
-            if self._pending() - self._ended - self._reading > MAX_PENDING or self._reading > MAX_READING:
-                raise Problem(503, "too many requests at once; try again in a second", {"Retry-After": "1"})
-            limit = BATCH_BYTES if path.endswith("/batch") else MAX_BYTES
-            _check_body(headers, limit)
-            self._reading += 1
-            try:
-                body = await _read(receive, limit)
-            finally:
-                self._reading -= 1
-            if body is None:
-                return None  # the caller has gone
-            payload = respond(body, _explain(scope["query_string"]))
+                with self._body_on_its_way():
+                    return await self._app(_as_get(scope, path), exchange.receive, exchange.send)
+            payload = await self._predict(respond, scope, headers, exchange)
             self._end()
         except InvalidTransaction as error:
-            return await self._refuse(Problem(422, str(error)), send)
+            return await self._refuse(Problem(422, str(error)), respond is not None, exchange)
         except Problem as problem:
-            return await self._refuse(problem, send)
+            return await self._refuse(problem, respond is not None, exchange)
         except Exception as error:
             LOG.exception("a request failed")
             detail = f"the service failed ({type(error).__name__}); send it again"
-            return await self._refuse(Problem(500, detail), send)
-        return await _send(send, 200, b"application/json", payload, {})
+            return await self._refuse(Problem(500, detail), respond is not None, exchange)
+        if payload is not None:
+            await _send(send, 200, b"application/json", payload, {})
+        return None
+
+    async def _predict(
+        self, respond: Respond, scope: Scope, headers: Mapping[bytes, bytes], exchange: Exchange
+    ) -> bytes | None:
+        """The response to a request for a prediction; None when the caller has gone before its body was complete."""
+        if scope["method"] != "POST":
+            raise Problem(405, f"{scope['method']} {scope['path']}: Method Not Allowed", {"Allow": "POST"})
+        if self._pending() - self._ended - self._reading > MAX_PENDING or self._reading > MAX_READING:
+            raise Problem(503, "too many requests at once; try again in a second", {"Retry-After": "1"})
+        limit = BATCH_BYTES if scope["path"].rstrip("/").endswith("/batch") else MAX_BYTES
+        _check_body(headers, limit)
+        self._reading += 1  # what `_body_on_its_way` does, at a tenth of its cost
+        try:
+            body = await _read(exchange.receive, limit)
+        finally:
+            self._reading -= 1
+        return None if body is None else respond(body, _explain(scope["query_string"]))
 
     def _check_key(self, headers: Mapping[bytes, bytes]) -> None:
         if not hmac.compare_digest(headers.get(KEY_HEADER.lower().encode(), b""), self._key):
@@ -101,16 +112,42 @@ class Admission:
     def _forget(self) -> None:
         self._ended = 0
 
-    async def _refuse(self, problem: Problem, send: Send) -> None:
+    @contextmanager
+    def _body_on_its_way(self) -> Iterator[None]:
+        self._reading += 1
+        try:
+            yield
+        finally:
+            self._reading -= 1
+
+    async def _refuse(self, problem: Problem, at_door: bool, exchange: Exchange) -> None:
+        count_problem(self._metrics, problem, at_door)
+        with self._body_on_its_way():
+            await _send(exchange.send, problem.status, MEDIA_TYPE, problem.body(), problem.headers)
         self._end()
-        count_problem(self._metrics, problem)
-        await _send(send, problem.status, MEDIA_TYPE, problem.body(), problem.headers)
 
 
-def count_problem(metrics: ServiceMetrics, problem: Problem) -> None:
-    """Count a request without a prediction by its kind."""
+def count_problem(metrics: ServiceMetrics, problem: Problem, at_door: bool) -> None:
+    """Count a request without a prediction: by its kind at a door for predictions, else by its status.
+
+    Probes and scanners send other methods, ask for other paths, or have no key: nobody's transaction goes unscored.
+    """
+    if not at_door or problem.status in (401, 405):
+        metrics.others.labels(str(problem.status)).inc()
+        return
     shed = problem.status == 503 and "Retry-After" in problem.headers
     metrics.errors.labels(SHED if shed else FAILED if problem.status >= 500 else REFUSED).inc()
+
+
+def _path(scope: Scope) -> str:
+    """The request's path, with or without a slash at its end."""
+    path: str = scope["path"]
+    return path if path.endswith("//") else path.removesuffix("/") or "/"
+
+
+def _as_get(scope: Scope, path: str) -> Scope:
+    """The request for the app, which answers HEAD as it answers GET: the server leaves out the body."""
+    return {**scope, "path": path, "method": "GET" if scope["method"] == "HEAD" else scope["method"]}
 
 
 def _check_body(headers: Mapping[bytes, bytes], limit: int) -> None:

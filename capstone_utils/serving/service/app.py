@@ -1,4 +1,4 @@
-"""The HTTP service's routes: ready features or raw payments in; a verdict out, timed and counted."""
+"""The HTTP service's routes: ready features or raw transactions in; a verdict out, timed and counted."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ from capstone_utils.serving.service.schemas import (
 )
 from capstone_utils.serving.service.state.journal import Journal
 from capstone_utils.serving.service.state.scorer import Scorer
+from capstone_utils.transaction import DAY_SECONDS
 
 BATCH_SCHEMA = {"type": "array", "items": TRANSACTION_SCHEMA, "minItems": 1, "maxItems": MAX_BATCH}
 WHY = {
     401: "The key is missing or wrong",
     408: "The body did not arrive in time",
-    409: "Scored before, and its score is gone",
+    409: "The id was given before: to another transaction, or to this one, whose score is gone",
     413: "The body is too large",
     415: "The body is not JSON",
     422: "A field is missing or wrong",
@@ -82,15 +83,16 @@ ROUTES = (
         (409, 503),
         True,
         "Fraud or not, from one raw payment; its features are made on the fly and it becomes part of the history.\n\n"
-        "Sent again (its user_id and transaction_id say so), it gets the same response, and nothing changes. With "
-        "`explain=true` the response says what spoke loudest for fraud, in plain words.",
+        "Sent again (its user_id and transaction_id say so), it gets the same response, and nothing changes; another "
+        "payment under its id is 409. With `explain=true` the response says what spoke loudest for fraud, in plain "
+        "words.",
     ),
     Route(
         "/score/batch",
         Endpoints.score_batch,
         BATCH_SCHEMA,
         list[ScoreResponse | None],
-        (503,),
+        (409, 503),
         True,
         "The same for many payments in their order: all are taken in, or none where one is wrong.",
     ),
@@ -113,6 +115,7 @@ def create_app(
         title="Streaming fraud detection",
         description="Ready features to `/predict/`, raw payments to `/score`. Errors are problem details (RFC 9457).",
         version=__version__,
+        redirect_slashes=False,
         dependencies=[Security(APIKeyHeader(name=KEY_HEADER, auto_error=False))] if api_key else [],  # for /docs
     )
     app.state.scorer = scorer
@@ -121,7 +124,7 @@ def create_app(
         _describe(app, route)
     _add_health(app)
     _add_problems(app, metrics)
-    routes = {route.path: partial(route.respond, endpoints) for route in ROUTES}
+    routes = {route.path.removesuffix("/"): partial(route.respond, endpoints) for route in ROUTES}
     app.add_middleware(Admission, routes=routes, metrics=metrics, pending=pending, api_key=api_key)
     return app
 
@@ -173,7 +176,7 @@ def _add_problems(app: FastAPI, metrics: ServiceMetrics) -> None:
     """Make a problem detail of what FastAPI refuses, and count it."""
 
     def refuse(problem: Problem) -> Response:
-        count_problem(metrics, problem)
+        count_problem(metrics, problem, at_door=False)
         return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE.decode())
 
     @app.exception_handler(RequestValidationError)
@@ -183,7 +186,10 @@ def _add_problems(app: FastAPI, metrics: ServiceMetrics) -> None:
     @app.exception_handler(HTTPException)
     async def wrong_request(request: Request, error: HTTPException) -> Response:
         what = f"{request.method} {request.url.path}: {error.detail}"
-        return refuse(Problem(error.status_code, what, error.headers))
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"
+        return refuse(Problem(error.status_code, what, headers))
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
@@ -209,10 +215,10 @@ def _readiness(scorer: Scorer) -> Readiness:
         ready=True,
         model_version=scorer.classifier.version,
         spec_hash=scorer.online.spec.hash,
-        customers=len(scorer.online.users),
+        users=len(scorer.online.users),
         batch_tables={name: _date(table.first_day + len(table.values) - 1) for name, table in scorer.daily.items()},
     )
 
 
 def _date(day: int) -> str:
-    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+    return datetime.fromtimestamp(day * DAY_SECONDS, UTC).date().isoformat()

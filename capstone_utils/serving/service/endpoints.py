@@ -17,13 +17,11 @@ from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.problems import Problem, ScoredBefore, wrong_fields
 from capstone_utils.serving.service.schemas import PredictRequest
 from capstone_utils.serving.service.state.journal import Journal
-from capstone_utils.serving.service.state.scorer import Scorer
-from capstone_utils.transaction import FIELDS, InvalidTransaction, Transaction
+from capstone_utils.serving.service.state.scorer import ConflictingTransaction, Scorer
+from capstone_utils.transaction import InvalidTransaction, Transaction
 
 MAX_BATCH = 1000
 MAX_EXPLAINED = 50  # transactions of a batch: reasons cost more than all else
-MAX_AHEAD_SECONDS = 86_400.0  # later than that by our clock, a transaction would make all that follow look late
-KNOWN = {*FIELDS, "schema_version"}
 
 
 class Endpoints:
@@ -65,7 +63,8 @@ class Endpoints:
 
         Raises:
             InvalidTransaction: for anything else.
-            Problem: 409 when it was scored before and that score is gone; 503 when it could not be written down.
+            Problem: 409 when its id was given before, to another transaction or to this one, whose score is gone; 503
+                when it could not be written down.
         """
         began = time.perf_counter()
         transaction = self._transaction(_json(body))
@@ -83,7 +82,8 @@ class Endpoints:
 
         Raises:
             InvalidTransaction: for a body that is no JSON.
-            Problem: 422 for anything else that is wrong; 503 when the scores could not be written down.
+            Problem: 422 for anything else that is wrong; 409 when an id was given before, to another transaction; 503
+                when the scores could not be written down.
         """
         began = time.perf_counter()
         items = _json(body)
@@ -107,15 +107,17 @@ class Endpoints:
 
     def _transaction(self, fields: Any) -> Transaction:
         transaction = Transaction.from_dict(fields)
-        for name in fields.keys() - KNOWN:  # the first one is enough
-            raise InvalidTransaction(name, fields[name], f"one of the fields {', '.join(FIELDS)}")
-        if transaction.event_time_us > (self._clock() + MAX_AHEAD_SECONDS) * 1e6:
-            raise InvalidTransaction("timestamp", fields["timestamp"], "at most a day ahead of this service's clock")
+        transaction.check_clock(int(self._clock() * 1e6), "this service's clock")
         return transaction
 
     def _score(self, transactions: list[Transaction]) -> list[Score | None]:
         self._write_down()  # before the state takes in more
-        scores: list[Score | None] = self._state.scorer.score_many(transactions)
+        try:
+            scores: list[Score | None] = self._state.scorer.score_many(transactions)
+        except ConflictingTransaction as error:
+            self._metrics.conflicts.inc()
+            where = f"payment {error.place}: " if len(transactions) > 1 else ""
+            raise Problem(409, f"{where}{error}") from None
         if self._journal is not None:
             for score in scores:
                 if score is not None and not score.duplicate:

@@ -39,7 +39,7 @@ def main() -> int:
         # The journal first: the folder is read while no other service can write there.
         with Journal(settings.journal, settings.journal_segment_mb * 1024 * 1024) as journal:
             serve(settings, load_scorer(settings, journal), journal)
-    except (CapstoneError, OSError, ValueError) as error:
+    except (CapstoneError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -25,6 +25,9 @@ class ServiceMetrics(ScoringMetrics):
         self.parity_rows = counter("feature_parity_rows", "Transactions whose features were recomputed offline")
         self.parity_mismatches = counter("feature_parity_mismatches", "Features that differed offline", "feature")
         self.unwritten = Gauge("unwritten_verdicts", "Verdicts not in the journal", registry=self.registry)
+        self.others = counter("other_errors", "Errors of requests that brought no transaction, or no key", "status")
+        for status in ("401", "404", "405"):
+            self.others.labels(status)
         for kind in (REFUSED, FAILED, SHED):  # a counter that is there from the start reads as zero, not as missing
             self.errors.labels(kind)
         for feature in (*SPEC.names, "duplicate"):

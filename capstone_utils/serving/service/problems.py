@@ -30,7 +30,7 @@ class ScoredBefore(Problem):
     """A transaction that was seen before, and whose score is not kept."""
 
     def __init__(self, transaction_id: int) -> None:
-        super().__init__(409, f"transaction_id={transaction_id} was seen before; a payment has its own id")
+        super().__init__(409, f"transaction_id={transaction_id} was seen before; a transaction has its own id")
 
 
 def wrong_fields(errors: Sequence[Mapping[str, Any]]) -> Problem:

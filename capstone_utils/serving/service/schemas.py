@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from capstone_utils.transaction import MAX_AMOUNT_CENTS, MAX_ID, MAX_TEXT, SCHEMA_VERSION
+from capstone_utils.transaction import CONTROL, MAX_AMOUNT_CENTS, MAX_ID, MAX_TEXT, SCHEMA_VERSION
 
 MAX_AMOUNT = MAX_AMOUNT_CENTS / 100
 Money = Annotated[float, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT, allow_inf_nan=False)]
@@ -15,7 +15,7 @@ Prediction = Literal["Fraud", "Legit"]
 
 
 class PredictRequest(BaseModel):
-    """The brief's five features; windows of five minutes, this payment included."""
+    """The brief's five features; windows of five minutes, this transaction included."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -37,7 +37,7 @@ class PredictRequest(BaseModel):
     unique_devices: Count = Field(description="different devices in the window")
 
     @model_validator(mode="after")
-    def no_more_kinds_than_payments(self) -> PredictRequest:
+    def no_more_kinds_than_transactions(self) -> PredictRequest:
         """Refuse what no window can hold."""
         for name in ("unique_locations", "unique_devices"):
             value = getattr(self, name)
@@ -55,7 +55,7 @@ class PredictResponse(BaseModel):
 
 
 class ScoreResponse(PredictResponse):
-    """The score of a raw payment, with the features that were made for it on the fly."""
+    """The score of a raw transaction, with the features that were made for it on the fly."""
 
     transaction_id: int
     decided_by: Literal["model", "fallback"] = Field(description="fallback: only the anomaly score calls it fraud")
@@ -85,7 +85,7 @@ class Readiness(BaseModel):
     ready: bool
     model_version: str
     spec_hash: str
-    customers: int = Field(description="customers in the state")
+    users: int = Field(description="users in the state")
     batch_tables: dict[str, str] = Field(description="the last day that each batch table was made for")
 
 
@@ -100,22 +100,31 @@ class ModelDescription(BaseModel):
     metrics: dict[str, float]
 
 
+IDENTIFIER = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": f"^[^{CONTROL}]+$"}
 TRANSACTION_SCHEMA: dict[str, Any] = {
     "title": "Transaction",
+    "description": "Further fields are passed over. `docs/operations.md` has each field with its reasons.",
     "type": "object",
-    "additionalProperties": False,
+    "additionalProperties": True,
     "required": ["transaction_id", "user_id", "amount", "timestamp", "location", "merchant", "device"],
     "properties": {
-        "schema_version": {"const": SCHEMA_VERSION},
-        "transaction_id": {"type": "integer", "minimum": 0, "maximum": MAX_ID},
-        "user_id": {"type": "integer", "minimum": 0, "maximum": MAX_ID},
-        "amount": {"type": "number", "description": "at most 2 decimals; refunds are negative"},
+        "schema_version": {"type": "integer", "const": SCHEMA_VERSION},
+        "transaction_id": IDENTIFIER
+        | {"description": "one for each transaction of a user; a text such as a UUID is numbered by its sender"},
+        "user_id": IDENTIFIER,
+        "amount": {
+            "type": "number",
+            "minimum": -MAX_AMOUNT,
+            "maximum": MAX_AMOUNT,
+            "description": "at most 2 decimals, in the one currency of all transactions; refunds are negative",
+        },
         "timestamp": {
-            "description": "epoch seconds, or ISO 8601 with an offset",
+            "description": "epoch seconds, or ISO 8601 with an offset; from 2000 to 2100",
             "anyOf": [{"type": "number"}, {"type": "string", "format": "date-time"}],
         },
         **{
-            name: {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+            name: TEXT | {"description": "no control characters; compared code point by code point, as it was sent"}
             for name in ("location", "merchant", "device")
         },
     },

@@ -1,1 +1,1 @@
-"""The stream worker: payments from a topic, scores into another, nothing lost and nothing twice."""
+"""The stream worker: transactions from a topic, scores into another, nothing lost and nothing twice."""

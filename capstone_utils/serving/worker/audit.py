@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -28,12 +28,14 @@ class Audit:
     """An audit's findings. Each transaction that is no duplicate should have one score, equal to the last bit.
 
     `lost`, `twice`, `unequal` and `foreign` (a score of no transaction) hold keys (user_id, transaction_id);
-    `unreadable` counts the records that should lie in the dead-letter topic, `dead_letters` those that do.
+    `unreadable` counts the records that should lie in the dead-letter topic, `dead_letters` those that do; `moved`
+    counts those that lay on another partition than their user's, and were written again on that one.
     """
 
     transactions: int = 0
     duplicates: int = 0
     unreadable: int = 0
+    moved: int = 0
     dead_letters: int = 0
     lost: list[Key] = field(default_factory=list)
     twice: list[Key] = field(default_factory=list)
@@ -49,7 +51,7 @@ class Audit:
         return (
             f"{self.transactions:,} payments, {self.duplicates:,} duplicates, {self.unreadable:,} unreadable: "
             f"{len(self.lost):,} lost, {len(self.twice):,} twice, {len(self.unequal):,} unequal, "
-            f"{len(self.foreign):,} foreign, {self.dead_letters:,} dead letters"
+            f"{len(self.foreign):,} foreign, {self.dead_letters:,} dead letters, {self.moved:,} moved"
         )
 
 
@@ -58,12 +60,10 @@ def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapp
 
     Each partition's transactions are replayed offline as far as its log still reaches back.
     """
-    scores = _scores(settings)
+    scores, log = _scores(settings), _Log(settings)
     expected: dict[Key, tuple[float, ...]] = {}
-    duplicates = unreadable = 0
-    for state in describe_topic(settings.bootstrap_servers, settings.transactions_topic):
-        transactions, wrong = _transactions(settings, state.partition)
-        unreadable += wrong
+    duplicates = 0
+    for transactions in log.by_partition():
         if transactions:
             features = offline_features(pd.DataFrame(transactions), SPEC, daily)
             fresh = ~features["duplicate"].to_numpy()
@@ -75,7 +75,8 @@ def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapp
     return Audit(
         transactions=len(expected),
         duplicates=duplicates,
-        unreadable=unreadable,
+        unreadable=log.unreadable,
+        moved=len(log.moved),
         dead_letters=_dead_letters(settings),
         lost=[key for key in expected if not count[key]],
         twice=[key for key, number in count.items() if number > 1],
@@ -88,15 +89,31 @@ def _key(of: Transaction | ScoreMessage) -> Key:
     return of.user_id, of.transaction_id
 
 
-def _transactions(settings: Settings, partition: int) -> tuple[list[Transaction], int]:
-    """The partition's transactions, and the number of its records that are none."""
-    transactions, unreadable = [], 0
-    for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, partition):
-        try:
-            transactions.append(Transaction.from_record(record.key, record.value))
-        except InvalidTransaction:
-            unreadable += 1
-    return transactions, unreadable
+class _Log:
+    """The topic's transactions by place; the places of records that were written again elsewhere; how many are none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.unreadable = 0
+        self.moved: set[tuple[int, int]] = set()
+        self._transactions: dict[int, list[tuple[int, Transaction]]] = {}
+        topic = settings.transactions_topic
+        for state in describe_topic(settings.bootstrap_servers, topic):
+            transactions = self._transactions[state.partition] = []
+            for record in read_partition(settings.bootstrap_servers, topic, state.partition):
+                headers = dict(record.headers)
+                if headers.get("source_topic") == topic.encode():
+                    self.moved.add((int(headers["source_partition"]), int(headers["source_offset"])))
+                try:
+                    transaction = Transaction.from_record(record.key, record.value, record.timestamp)
+                except InvalidTransaction:
+                    self.unreadable += 1
+                else:
+                    transactions.append((record.offset, transaction))
+
+    def by_partition(self) -> Iterator[list[Transaction]]:
+        """Each partition's transactions that are scored where they lie."""
+        for partition, placed in self._transactions.items():
+            yield [transaction for offset, transaction in placed if (partition, offset) not in self.moved]
 
 
 def _scores(settings: Settings) -> list[ScoreMessage]:

@@ -10,18 +10,24 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from capstone_utils.ingestion.streaming.connection import librdkafka
+from capstone_utils.ingestion.streaming.consumer import UnreadableBatch, given_up_offsets, pass_over
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES
+from capstone_utils.ingestion.streaming.topics import TopicShape
 from capstone_utils.serving.worker.client import (
     CLOSE_SECONDS,
     SESSION_SECONDS,
     TAKEN,
+    Commit,
     Fenced,
     Headers,
     Lost,
     Output,
     Polled,
     Position,
+    Record,
     locate,
+    look,
 )
 
 LOG = logging.getLogger(__name__)
@@ -39,6 +45,7 @@ CONSUMER: dict[str, Any] = {
     "enable.auto.commit": False,
     "auto.offset.reset": "error",  # where to go on is ours to say
     "isolation.level": "read_committed",
+    "check.crcs": True,  # a damaged batch is told, as kafka-python tells it
     "session.timeout.ms": 1000 * SESSION_SECONDS,
     "heartbeat.interval.ms": 3_000,
     "topic.metadata.refresh.interval.ms": 10_000,  # partitions that are added are seen after so long
@@ -70,11 +77,15 @@ class ConfluentClient:
     """A `Client`."""
 
     def __init__(self, bootstrap_servers: str, topic: str, group: str, name: str) -> None:
-        self._topic = topic
+        self._where, self._topic = bootstrap_servers, topic
+        self._log_id = ""  # of the log whose positions were last told
         self._open = False  # whether a transaction is
         self._broken = False  # whether the producer is
         self._shared_out = False  # whether the partitions were, since the last rewind
-        common = {"bootstrap.servers": bootstrap_servers, "error_cb": _note, "logger": LOG}
+        self._held: set[int] = set()  # the partitions of which nothing is handed out, until the next rewind
+        self._unreadable: list[UnreadableBatch] = []  # to be told at the next polls
+        self._given_up = given_up_offsets()
+        common = {**librdkafka(bootstrap_servers), "error_cb": _note, "logger": LOG}
         self._producing = {**common, "transactional.id": f"{group}-{name}", **PRODUCER}
         self.producer = self._open_producer()
         self.consumer = Consumer({**common, "group.id": group, "group.instance.id": f"{group}-{name}", **CONSUMER})
@@ -82,32 +93,65 @@ class ConfluentClient:
         self.consumer.subscribe([topic], on_assign=self._assigned)
 
     def poll(self, seconds: float, most: int) -> Polled:
-        records = []
+        if self._unreadable:
+            raise self._unreadable.pop()
         try:
             first = self.consumer.poll(seconds)
             self._member = self.consumer.consumer_group_metadata()
             rest = self.consumer.consume(most - 1, 0) if first else []  # what is here already, without waiting for more
+            records = self._readable([first, *rest]) if first else []
         except KafkaException as error:
             raise _reason(error.args[0]) from error
-        for message in [first, *rest] if first else []:
+        if self._shared_out or records is None:  # perhaps the first one read is another member's now
+            return Polled([], self.rewind())
+        if self._unreadable and not records:
+            raise self._unreadable.pop()
+        return Polled(records)
+
+    def _readable(self, messages: Sequence[Message]) -> list[Record] | None:
+        """The records among the messages; None when reading has to go on elsewhere."""
+        records: list[Record] = []
+        left: set[int | None] = {*self._held}  # partitions of which nothing more is handed out
+        for message in messages:
             reason = message.error()
+            if message.partition() in left:
+                continue
             if reason is None:
                 records.append(_record(message))
             elif reason.code() in ELSEWHERE:
-                return Polled([], self.rewind())
+                return None
             elif reason.code() in (KafkaError._FATAL, *FENCED):
                 raise Fenced(f"{TAKEN} ({reason.str()})")
+            elif (offset := message.offset()) is not None and offset >= 0:
+                left.add(message.partition())  # librdkafka may go on anywhere behind it
+                self._cannot_unpack(message.partition() or 0, offset, reason)
             else:
                 LOG.warning("%s", reason.str())
-        if self._shared_out:  # perhaps after the first one was read, which may be another member's now
-            return Polled([], self.rewind())
-        return Polled(records)
+        return records
+
+    def _cannot_unpack(self, partition: int, offset: int, reason: KafkaError) -> None:
+        """Go on behind the batch, if it was given up; else hold the partition, and tell it at the next poll."""
+        batch = UnreadableBatch(self._topic, partition, offset, reason.str())
+        try:
+            behind = pass_over(self._given_up, batch)
+        except UnreadableBatch:
+            self._unreadable.append(batch)
+            self.hold(partition)
+        else:
+            self.consumer.seek(TopicPartition(self._topic, partition, behind))
+
+    def hold(self, partition: int) -> None:
+        self._held.add(partition)
+        with contextlib.suppress(KafkaException):  # it is not ours any more
+            self.consumer.pause([TopicPartition(self._topic, partition)])
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._shared_out = True  # librdkafka assigns them, and `rewind` says where reading goes on
 
     def rewind(self) -> Mapping[int, Position]:
-        self._shared_out = False
+        self._shared_out, held = False, list(self._held)
+        self._held.clear()
+        self._unreadable.clear()
         try:
             if self._broken:
                 self.producer = self._open_producer()
@@ -115,17 +159,20 @@ class ConfluentClient:
             positions = self._positions(self.consumer.assignment())
             if positions:  # not `seek`, which works only once a partition is being read
                 self.consumer.assign([TopicPartition(self._topic, each, at.offset) for each, at in positions.items()])
+                self.consumer.resume([TopicPartition(self._topic, each) for each in held if each in positions])
         except KafkaException as error:
             raise _reason(error.args[0]) from error
         return positions
 
     def _positions(self, partitions: list[TopicPartition]) -> dict[int, Position]:
+        shape = self.look()
+        self._log_id = shape.log_id
         committed = self.consumer.committed(partitions, timeout=SECONDS) if partitions else []
         positions = {}
         for each in committed:
             begin, end = self.consumer.get_watermark_offsets(each, timeout=SECONDS)
-            offset = each.offset if each.offset >= 0 else None
-            positions[each.partition] = locate(self._topic, each.partition, offset, begin, end)
+            commit = Commit(each.offset, each.metadata or "") if each.offset >= 0 else None
+            positions[each.partition] = locate(self._topic, each.partition, commit, shape, begin, end)
         return positions
 
     def produce(self, outputs: Sequence[Output]) -> None:
@@ -140,7 +187,7 @@ class ConfluentClient:
                 self._transact(produce, topic, value, key, partition, headers=headers)
 
     def commit(self, ends: Mapping[int, int]) -> None:
-        offsets = [TopicPartition(self._topic, partition, end) for partition, end in ends.items()]
+        offsets = [TopicPartition(self._topic, partition, end, self._log_id) for partition, end in ends.items()]
         self._transact(self.producer.send_offsets_to_transaction, offsets, self._member, CALL_SECONDS)
         self._transact(self.producer.commit_transaction, CALL_SECONDS)
         self._open = False
@@ -187,6 +234,9 @@ class ConfluentClient:
         except KafkaException as error:
             raise _reason(error.args[0]) from error
         return producer
+
+    def look(self) -> TopicShape:
+        return look(self._where, self._topic)
 
     def lag(self) -> Mapping[int, int]:
         waiting = {}

@@ -7,24 +7,29 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from capstone_utils.ingestion.streaming.clients import Producer, RecordValue, was_fenced
+from capstone_utils.ingestion.streaming.consumer import Consumer, UnreadableBatch
 from capstone_utils.ingestion.streaming.dead_letters import MAX_BYTES
+from capstone_utils.ingestion.streaming.topics import TopicShape
 from capstone_utils.serving.worker.client import (
     CLOSE_SECONDS,
     SESSION_SECONDS,
     TAKEN,
+    Commit,
     Fenced,
     Lost,
     Output,
     Polled,
     Position,
     locate,
+    look,
 )
 
 LOG = logging.getLogger(__name__)
+COMMITTED_MS = 10_000  # for the broker to say what was committed: it cannot while a transaction is open
 CONSUMER = {
     "enable_auto_commit": False,
     "auto_offset_reset": "none",  # where to go on is ours to say
@@ -51,11 +56,10 @@ class KafkaPythonClient:
         self._topic = topic
         self._open = False  # whether a transaction is
         self._broken = False  # whether the producer is
+        self._log_id = ""  # of the log whose positions were last told
         self._where, self._name = bootstrap_servers, f"{group}-{name}"
         self.producer = self._open_producer()
-        self.consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap_servers, group_id=group, group_instance_id=self._name, **CONSUMER
-        )
+        self.consumer = Consumer(bootstrap_servers, group_id=group, group_instance_id=self._name, **CONSUMER)
         self._member = self.consumer.group_metadata()  # who we were when the batch in hand was polled
         self._listener = _Listener()
         self.consumer.subscribe([topic], listener=self._listener)
@@ -66,17 +70,28 @@ class KafkaPythonClient:
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             self._listener.called = True
             polled = {}
+        except UnreadableBatch as batch:
+            self.hold(batch.partition)
+            raise
         except KafkaError as error:
             raise _reason(error) from error
+        except Exception as error:  # the client's own fault: begin again from the last commit
+            raise Lost(f"kafka-python failed while polling: {error!r}") from error
         # A commit under what we are then would pass when we had been forgotten and the group were empty.
         self._member = self.consumer.group_metadata()
         if self._listener.called or (polled and self._member.generation_id < 0):
             return Polled([], self.rewind())
         return Polled([record for records in polled.values() for record in records])
 
+    def hold(self, partition: int) -> None:
+        here = TopicPartition(self._topic, partition)
+        if here in self.consumer.assignment():
+            self.consumer.pause(here)
+
     def rewind(self) -> Mapping[int, Position]:
         self._listener.called = False
         try:
+            self.consumer.resume(*self.consumer.paused())
             if self._broken:
                 self.producer.close(timeout=0)
                 self.producer = self._open_producer()
@@ -86,12 +101,19 @@ class KafkaPythonClient:
             raise _reason(error) from error
 
     def _positions(self, partitions: list[TopicPartition]) -> dict[int, Position]:
+        shape = self.look()
+        self._log_id = shape.log_id
         begins, ends = self.consumer.beginning_offsets(partitions), self.consumer.end_offsets(partitions)
         positions = {}
         for each in partitions:
-            committed = self.consumer.committed(each)
+            try:
+                committed = self.consumer.committed(each, metadata=True, timeout_ms=COMMITTED_MS)
+            except KafkaTimeoutError:
+                self._broken = True  # by a transaction that never ended: opening the producer anew ends it
+                raise
+            commit = committed and Commit(committed.offset, committed.metadata or "")
             position = positions[each.partition] = locate(
-                self._topic, each.partition, committed, begins[each], ends[each]
+                self._topic, each.partition, commit, shape, begins[each], ends[each]
             )
             self.consumer.seek(each, position.offset)
         return positions
@@ -107,7 +129,10 @@ class KafkaPythonClient:
             raise self._lost(error) from error
 
     def commit(self, ends: Mapping[int, int]) -> None:
-        offsets = {TopicPartition(self._topic, part): OffsetAndMetadata(end, "", -1) for part, end in ends.items()}
+        offsets = {
+            TopicPartition(self._topic, partition): OffsetAndMetadata(end, self._log_id, -1)
+            for partition, end in ends.items()
+        }
         try:
             self.producer.send_offsets_to_transaction(offsets, self._member)
             self.producer.commit_transaction()
@@ -141,6 +166,9 @@ class KafkaPythonClient:
         except KafkaError as error:
             raise _reason(error) from error
         return producer
+
+    def look(self) -> TopicShape:
+        return look(self._where, self._topic)
 
     def lag(self) -> Mapping[int, int]:
         waiting = {}

@@ -13,7 +13,8 @@ from prometheus_client import start_http_server
 from capstone_utils.features.daily_tables import InvalidDailyTables, read_daily
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_id
+from capstone_utils.ingestion.streaming.topics import TopicError, ensure_topic, topic_shape
+from capstone_utils.process import end_in_time
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -42,6 +43,7 @@ def main() -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    end_in_time()
     try:
         run_worker(Settings.from_environment(), stopping)
     except (Fenced, InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError) as error:
@@ -61,9 +63,15 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
     classifier = Classifier(registry.load())
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
     score_partitions = _ensure_topics(settings)
-    log_id = topic_id(settings.bootstrap_servers, settings.transactions_topic)
+    shape = topic_shape(settings.bootstrap_servers, settings.transactions_topic)
+    if shape.compacted:
+        LOG.error(
+            "%s is compacted: it keeps a user's last payment and deletes those before, scored or not, and no state "
+            "can be made from it. Set its cleanup.policy to delete",
+            settings.transactions_topic,
+        )
     folder = settings.work_dir / settings.state_dir / settings.worker_group
-    states = PartitionStates(settings.bootstrap_servers, settings.transactions_topic, log_id, folder, metrics, daily)
+    states = PartitionStates(settings.bootstrap_servers, settings.transactions_topic, shape, folder, metrics, daily)
     worker = Worker(settings, classifier, states, metrics, score_partitions)
     try:
         server, thread = start_http_server(settings.worker_metrics_port, settings.host, metrics.registry)

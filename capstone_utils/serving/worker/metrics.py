@@ -25,12 +25,24 @@ class WorkerMetrics(ScoringMetrics):
 
         self.dead_letters = counter("dead_letters", "Records that are no transaction by wrong field", "field")
         self.lost = counter("lost_batches", "Batches not committed and read again")
+        self.unreadable = counter(
+            "unreadable_batches", "Times that a batch could not be unpacked: once a minute for each"
+        )
+        self.moved = counter("moved_records", "Records that lay on another partition than their user's")
+        self.unstamped = counter("unstamped_records", "Records without a timestamp, whose latency nobody knows")
+        self.topics_made_anew = counter("topics_made_anew", "Times that the topic was deleted and made anew")
         self.deleted = counter("deleted_unread", "Records that retention deleted before they were read")
         self.snapshots = counter("snapshots", "State snapshots by outcome", "outcome")
         self.stages = Histogram(
             "worker_stage_seconds", "Seconds by stage", ["stage"], buckets=STAGE_BOUNDS, registry=self.registry
         )
         self.lag = Gauge("worker_lag_records", "Records that wait by partition", ["partition"], registry=self.registry)
+        self.polled = Gauge(
+            "worker_polled_timestamp_seconds",
+            "When the worker came back from the broker last",
+            registry=self.registry,
+        )
+        self.polled.set_to_current_time()
         self._partitions: set[int] = set()  # of which `lag` speaks
         for stage in STAGES:  # a series that is there from the start reads as zero, not as missing
             self.stages.labels(stage)
@@ -40,7 +52,8 @@ class WorkerMetrics(ScoringMetrics):
             self.dead_letters.labels(field)
 
     def waiting(self, lag: Mapping[int, int]) -> None:
-        """Say how many records wait, by partition of this worker; other partitions are left out."""
+        """Say how many records wait, by partition of this worker, after a poll; other partitions are left out."""
+        self.polled.set_to_current_time()
         for partition in self._partitions - lag.keys():
             self.lag.remove(str(partition))
         for partition, number in lag.items():

@@ -18,7 +18,9 @@ from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.online.snapshot import InvalidSnapshot
 from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.streaming.consumer import UnreadableBatch
 from capstone_utils.ingestion.streaming.partition_log import SilentLog, read_partition
+from capstone_utils.ingestion.streaming.topics import TopicShape, partition_of
 from capstone_utils.serving.snapshot_file import read_snapshot, write_snapshot
 from capstone_utils.serving.worker.client import Lost, Position
 from capstone_utils.serving.worker.metrics import WorkerMetrics
@@ -35,7 +37,7 @@ class PartitionStates:
         self,
         bootstrap_servers: str,
         topic: str,
-        log_id: str,
+        shape: TopicShape,
         folder: Path,
         metrics: WorkerMetrics,
         daily: Mapping[str, DailyTable],
@@ -44,13 +46,26 @@ class PartitionStates:
         self._next: dict[int, int] = {}  # the offset up to before which a state has seen the log
         self._saved: dict[int, int] = {}  # the same of its latest snapshot
         self._begins: dict[int, int] = {}  # where the log began when unread records were found to be gone
-        self._bootstrap_servers, self._topic, self._log_id = bootstrap_servers, topic, log_id
+        self._bootstrap_servers, self._topic, self._shape = bootstrap_servers, topic, shape
         self._folder, self._metrics, self._daily = folder, metrics, daily
 
-    def follow(self, positions: Mapping[int, Position]) -> None:
+    def of_topic(self, shape: TopicShape) -> None:
+        """Know the topic as it is now; of one that was made anew, no state is right."""
+        if shape.log_id != self._shape.log_id:
+            LOG.error(
+                "%s was made anew: what was not read of the one before is gone, and so are its users' states",
+                self._topic,
+            )
+            self._metrics.topics_made_anew.inc()
+            for partition in list(self.online):
+                self._drop(partition)
+        self._shape = shape
+
+    def follow(self, positions: Mapping[int, Position]) -> list[UnreadableBatch]:
         """Have the states of exactly these partitions, each as of its position.
 
-        One that stands at its position is right, however it came there; any other is made from the log.
+        One that stands at its position is right, however it came there; any other is made from the log. Returned is
+        what of the log cannot be unpacked: those partitions have no state.
 
         Raises:
             Lost: when the log does not answer.
@@ -58,13 +73,18 @@ class PartitionStates:
         for partition in list(self.online):
             if partition not in positions or self._next[partition] != positions[partition].offset:
                 self._drop(partition)
+        unreadable = []
         for partition, position in positions.items():
             if position.gone and self._begins.get(partition) != position.begin:  # said once
                 self._begins[partition] = position.begin
                 LOG.error("partition %d: %d records were deleted before they were scored", partition, position.gone)
                 self._metrics.deleted.inc(position.gone)
             if partition not in self.online:
-                self._make(partition, position)
+                try:
+                    self._make(partition, position)
+                except UnreadableBatch as batch:
+                    unreadable.append(batch)
+        return unreadable
 
     def advance(self, ends: Mapping[int, int]) -> None:
         """Note where the states will stand, by partition, when they have seen the batch in hand.
@@ -72,6 +92,10 @@ class PartitionStates:
         If the batch is not committed, `follow` finds them ahead of the last commit, and makes them anew.
         """
         self._next |= ends
+
+    def gap(self, partition: int, end: int, records: int) -> int:
+        """The offsets up to `end` that held no record of the batch in hand, when it has so many of the partition."""
+        return end - self._next[partition] - records
 
     def committed(self, ends: Mapping[int, int]) -> None:
         """Now and then, keep a snapshot of what was just committed."""
@@ -90,7 +114,7 @@ class PartitionStates:
         began, end = time.perf_counter(), self._next[partition]
         self._saved[partition] = end
         try:
-            write_snapshot(self._path(partition), self._log_id, end, self.online[partition])
+            write_snapshot(self._path(partition), self._shape.log_id, end, self.online[partition])
         except OSError as error:
             LOG.error("no snapshot of partition %d was kept: %s", partition, error)
             self._metrics.snapshots.labels("failed").inc()
@@ -109,7 +133,9 @@ class PartitionStates:
         try:
             for record in log:
                 with contextlib.suppress(InvalidTransaction):  # it lies in the dead-letter topic
-                    online.update(Transaction.from_record(record.key, record.value))
+                    transaction = Transaction.from_record(record.key, record.value, record.timestamp)
+                    if partition_of(transaction.key, self._shape.partitions) == partition:  # else it was moved
+                        online.update(transaction)
         except (SilentLog, KafkaError) as error:
             raise Lost(str(error)) from error
         self.online[partition], self._next[partition] = online, position.offset
@@ -121,7 +147,7 @@ class PartitionStates:
     def _from_snapshot(self, partition: int, position: Position) -> tuple[OnlineFeatures, int]:
         """The state of a snapshot that is not past the position, and from which the log goes on; else an empty one."""
         try:
-            snapshot = read_snapshot(self._path(partition), self._log_id, SPEC, self._daily)
+            snapshot = read_snapshot(self._path(partition), self._shape.log_id, self._daily)
         except (InvalidSnapshot, OSError) as error:
             LOG.warning("partition %d: %s", partition, error)
             self._metrics.snapshots.labels("invalid").inc()

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+from html import escape
 
 import nbformat
 import psutil
@@ -12,8 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from capstone_utils.course.authoring.refresh import MachinePath, with_outputs
 from capstone_utils.course.authoring.runner import (
     CellFailed,
-    WorkDirTaken,
-    clear_work_dir,
+    alt_texts,
     execute,
     progress_line,
     success_rows,
@@ -35,6 +35,20 @@ def test_a_notebook_is_kept_with_its_outputs_and_as_a_page(tmp_path):
     assert nbformat.read(output, 4).cells[1].outputs[0].text == "42\n"
     assert "42" in write_page(output).read_text()
     assert not nbformat.read(path, 4).cells[1].outputs, "the source is never written over"
+
+
+def test_a_picture_keeps_its_description_in_the_notebook_and_in_the_page(tmp_path):
+    draw = (
+        "from capstone_utils.course.figures.style import draw_pipeline\n"
+        "one = draw_pipeline('Cards')\ntwo = draw_pipeline('Kafka')"
+    )
+    path, output = notebook(tmp_path, draw), tmp_path / "out.ipynb"
+    execute(path, output, cwd=ROOT)
+    texts = alt_texts(nbformat.read(output, 4))
+    assert [text.partition("Filled in here: ")[2] for text in texts] == ["Cards.", "Kafka."]
+    page = write_page(output).read_text()
+    assert all(f'alt="{escape(text)}"' in page for text in texts)
+    assert "No description" not in page
 
 
 @pytest.mark.parametrize("last", ["print('fine')", "1 / 0"])
@@ -66,18 +80,6 @@ def test_the_kernel_and_its_servers_are_gone_afterwards(tmp_path):
     supervisor = int(executed.cells[0].outputs[0].text)
     gone, alive = psutil.wait_procs([psutil.Process(supervisor)] if psutil.pid_exists(supervisor) else [], timeout=20)
     assert not alive, gone
-
-
-def test_a_run_clears_its_own_folder_and_no_other(tmp_path):
-    theirs = tmp_path / "photos"
-    theirs.mkdir()
-    (theirs / "cat.jpg").touch()
-    with pytest.raises(WorkDirTaken, match="is not empty and holds no earlier run"):
-        clear_work_dir(theirs)
-    assert (theirs / "cat.jpg").exists()
-    (theirs / "results.json").write_text("{}")
-    clear_work_dir(theirs)
-    assert not theirs.exists()
 
 
 def test_a_metric_that_was_not_measured_is_not_met():

@@ -32,3 +32,5 @@ def test_a_wave_begins_each_burst_when_the_clock_says(enriched):
     wave = list(itertools.islice(fraud_wave(enriched, lambda: next(clock), size=5), 15))
     assert len({payment.transaction_id for payment in wave}) == 15
     assert [payment.event_time_us // 10**12 for payment in wave[::5]] == [1000, 1001, 1002]
+    again = list(itertools.islice(fraud_wave(enriched, lambda: next(clock), size=5), 15))
+    assert not {payment.transaction_id for payment in wave} & {payment.transaction_id for payment in again}

@@ -32,7 +32,7 @@ from capstone_utils.ingestion.streaming.partition_log import read_topic
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.topics import TopicError, create_topics, end_offsets
 from capstone_utils.settings import ROOT, Settings
-from capstone_utils.transaction import Transaction
+from capstone_utils.transaction import MAX_TIME_US, Transaction
 from tests.features.conftest import DAILY, START_US
 
 DEADLINE_SECONDS = 120
@@ -44,6 +44,12 @@ UNREADABLE = [  # key, value, headers, the beginning of what is wrong with it
     (b"8", Transaction(1, 7, 500, START_US, "NY", "Amazon", "mobile").to_json(), [], b"key=b'8' is not the user's"),
     (b"7", b'{"transaction_id": 1}', [], b"user_id is missing"),
     (b"\xff\x00", b"\xff\xfe", [], b"message="),
+    (
+        b"7",
+        Transaction(1, 7, 500, MAX_TIME_US, "NY", "Amazon", "mobile").to_json(),
+        [],
+        b"timestamp='2100-01-01T00:00:00",
+    ),
 ]
 
 
@@ -147,7 +153,7 @@ def test_messages_that_spark_brings_in_another_order_are_taken_by_offset(log):
     user = max(log, key=lambda transaction: transaction.transaction_id).user_id
     mine = [transaction for transaction in log if transaction.user_id == user]
     key = b"%d" % user
-    records = [Record(key, transaction.to_json(), None, 2, 90 + place) for place, transaction in enumerate(mine)]
+    records = [Record(key, transaction.to_json(), -1, None, 2, 90 + place) for place, transaction in enumerate(mine)]
     frame = pd.DataFrame(records).sample(frac=1, random_state=1)
     assert not frame["offset"].is_monotonic_increasing
     update = UpdateUser(StreamJob("", ""), SPEC, SimpleNamespace(value=DAILY))

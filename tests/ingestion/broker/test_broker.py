@@ -108,3 +108,8 @@ def test_a_java_that_cannot_format_is_quoted(fresh, tmp_path, monkeypatch):
     monkeypatch.setattr(broker_module, "find_java", lambda: java)
     with pytest.raises(BrokerError, match=r"(?s)Kafka could not format .*Unrecognized option"):
         start_broker(fresh)
+
+
+def test_an_address_that_nobody_can_go_to_is_refused_at_once(fresh):
+    with pytest.raises(BrokerError, match=r"CAPSTONE_HOST=0\.0\.0\.0: a broker tells its clients where to find it"):
+        start_broker(replace(fresh, host="0.0.0.0"))

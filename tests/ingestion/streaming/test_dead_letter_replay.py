@@ -1,5 +1,6 @@
 """Dead letters are listed with their reasons and tried again after a fix; none is lost, none sent twice."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,8 @@ from capstone_utils.ingestion.streaming import dead_letter_replay, dead_letters
 from capstone_utils.ingestion.streaming.dead_letter_replay import AnotherReplay, pending_dead_letters, replay
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.reader import consume
-from capstone_utils.ingestion.streaming.topics import TopicError
-from capstone_utils.transaction import Transaction
+from capstone_utils.ingestion.streaming.topics import TopicError, partition_of
+from capstone_utils.transaction import SECOND_US, Transaction
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def spoil(settings, count):
 def sent_again(settings):
     """The payments of the topic that lie under a key."""
     return sorted(
-        Transaction.from_record(record.key, record.value)
+        Transaction.from_record(record.key, record.value, record.timestamp)
         for part in range(4)
         for record in read_partition(settings.bootstrap_servers, settings.transactions_topic, part)
         if record.key
@@ -58,6 +59,49 @@ def test_what_is_readable_now_is_sent_under_its_user_s_key_and_the_rest_waits_on
     assert left.value == b'{"no": "payment"}'
     assert replay(settings) == (0, 1)  # a second time sends nothing twice
     assert len(list(pending_dead_letters(settings))) == 1
+
+
+def test_a_letter_goes_back_to_its_user_s_partition_with_the_headers_that_it_came_with(settings):
+    spoil(settings, 0)
+    where = settings.bootstrap_servers
+    payments = list(transactions_of(simulate(SimulatorConfig(seed=1, customers=20, days=3)).transactions.head(20)))
+    producer = Producer({"bootstrap.servers": where})
+    for payment in payments:
+        producer.produce(
+            settings.transactions_topic, payment.to_json(), b"another", 0, headers=[("traceparent", b"00-7")]
+        )
+    assert producer.flush(30) == 0
+    assert not consume(where, settings.transactions_topic, "wrong-keys", 21, 30, settings.dead_letter_topic)
+    assert replay(settings).sent == 20
+    log = [
+        record
+        for part in range(4)
+        for record in read_partition(where, settings.transactions_topic, part)
+        if record.key not in (None, b"another")
+    ]
+    assert sorted(record.value for record in log) == sorted(payment.to_json() for payment in payments)
+    assert all(record.partition == partition_of(record.key, 4) for record in log)
+    assert len({record.partition for record in log}) > 1
+    assert all(record.headers == [("traceparent", b"00-7")] for record in log)
+
+
+def test_a_letter_that_is_put_back_again_and_again_keeps_each_header_once(settings):
+    spoil(settings, 0)
+    for _ in range(3):
+        assert replay(settings) == (0, 1)
+    *_, left = read_partition(settings.bootstrap_servers, settings.dead_letter_topic, 0)
+    assert [name for name, _ in left.headers] == ["reason", "source_topic", "source_partition", "source_offset"]
+
+
+def test_a_payment_from_the_future_waits_until_its_time_has_come(settings, monkeypatch):
+    dead_letters.ensure_dead_letter_topic(settings.bootstrap_servers, settings.dead_letter_topic)
+    ahead_us = time.time_ns() // 1000 + 3600 * SECOND_US
+    payment = Transaction(1, 7, 100, ahead_us, "NY", "Amazon", "mobile")
+    with KafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        producer.send(settings.dead_letter_topic, payment.to_json(), payment.key, [], 0)
+    assert replay(settings) == (0, 1)
+    monkeypatch.setattr(dead_letter_replay.time, "time_ns", lambda: ahead_us * 1000)
+    assert replay(settings) == (1, 0)
 
 
 def test_nulls_are_listed_and_wait_on_as_they_are(settings):

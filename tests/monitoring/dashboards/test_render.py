@@ -19,7 +19,7 @@ FACTOR = 30  # of the rules that the Prometheus of the tests follows
 PANELS = {panel["title"]: panel for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]}
 RULES = {
     rule["alert"]: rule["expr"]
-    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"][:1]  # those that the course shows
     for rule in group["rules"]
 }
 

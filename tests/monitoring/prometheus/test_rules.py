@@ -41,7 +41,7 @@ def wait_until_firing(prometheus, name):
 
 def first_seen(prometheus, since: float) -> dict[tuple[str, str], pd.Timestamp]:
     """When each (alert, state) was first recorded after `since`."""
-    recorded = prometheus.series("ALERTS", since, time.time(), 0.25)
+    recorded = prometheus.series('ALERTS{severity!="none"}', since, time.time(), 0.25)
     return {(each.labels["alertname"], each.labels["alertstate"]): each.values.index[0] for each in recorded}
 
 
@@ -104,14 +104,20 @@ def test_a_fraud_wave_at_the_stream_s_door_rings_and_says_at_which_door(stream_p
     assert "at the door stream" in firing.summary
 
 
-def test_records_that_were_deleted_unread_are_reported(stream_prometheus, stream_toy):
+@pytest.mark.parametrize(
+    ("counted", "name"),
+    [("deleted_unread", "DeletedUnread"), ("unreadable", "UnreadableBatch"), ("moved", "UsersOnTwoPartitions")],
+)
+def test_records_that_were_deleted_unread_or_cannot_be_read_or_lie_elsewhere_are_reported(
+    stream_prometheus, stream_toy, counted, name
+):
     wait_until_quiet(stream_prometheus)
     since = time.time()
-    stream_toy.deleted_unread += 7
-    firing = wait_until_firing(stream_prometheus, "DeletedUnread")
+    setattr(stream_toy, counted, getattr(stream_toy, counted) + 7)
+    firing = wait_until_firing(stream_prometheus, name)
     wait_until_quiet(stream_prometheus)
-    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {"DeletedUnread"}
-    assert firing.severity == "critical"
+    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {name}
+    assert firing.severity == rules_of(ALERTS)[name]["labels"]["severity"]
 
 
 def test_a_worker_that_does_not_answer_is_reported(stream_prometheus, stream_toy):
@@ -195,22 +201,22 @@ def test_what_is_no_duration_is_named(text):
 
 
 def test_the_configuration_is_dockers_with_other_addresses():
-    told = scrape_configuration({JOB: "127.0.0.1:8001"}, ALERTS)
+    told = scrape_configuration({JOB: "127.0.0.1:8001"})
     docker = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     assert told["scrape_configs"] == [{"job_name": JOB, "static_configs": [{"targets": ["127.0.0.1:8001"]}]}]
     assert told["global"] == docker["global"] == {"scrape_interval": "5s", "evaluation_interval": "5s"}
-    assert told["rule_files"] == [str(ALERTS)]
+    assert told["rule_files"] == [str(CONFIG.with_name(name)) for name in docker["rule_files"]]
 
 
 def test_an_unknown_job_is_refused():
     with pytest.raises(ValueError, match=r"targets names the job 'fastapi'; prometheus\.yml has fastapi_metrics"):
-        scrape_configuration({"fastapi": "127.0.0.1:8001"}, ALERTS)
+        scrape_configuration({"fastapi": "127.0.0.1:8001"})
 
 
 def test_rules_that_would_stay_silent_at_the_scrape_interval_are_refused(tmp_path):
     rules = faster(ALERTS, 30, tmp_path / "rules.yml")
     with pytest.raises(ValueError, match="LatencyHigh looks back 2s, too short for a scrape every 1s"):
-        scrape_configuration({JOB: "127.0.0.1:8001"}, rules, "1s")
+        scrape_configuration({JOB: "127.0.0.1:8001"}, [rules], "1s")
 
 
 def test_the_rules_watch_the_jobs_that_are_scraped():

@@ -64,7 +64,7 @@ def test_a_second_start_finds_the_running_one_and_brings_its_own_rules(own_setti
     with start_prometheus(own_settings, {}) as first:
         rules = tmp_path / "rules.yml"
         rules.write_text(BROKEN.replace("sum(up", "vector(1)").replace("Broken", "Mine"))
-        with start_prometheus(own_settings, {JOB: "127.0.0.1:1"}, "2s", rules) as second:
+        with start_prometheus(own_settings, {JOB: "127.0.0.1:1"}, "2s", [rules]) as second:
             assert (first.started, second.started, second.port) == (True, False, first.port)
             assert second.scrape_interval_seconds() == 2
             assert [alert.name for alert in second.alerts()] == ["Mine"]
@@ -147,7 +147,7 @@ def test_rules_that_prometheus_refuses_are_shown_in_its_words_and_nothing_stays(
     rules = tmp_path / "broken.yml"
     rules.write_text(BROKEN)
     with pytest.raises(PrometheusError, match=r"ended while starting(.|\n)*broken\.yml.*unclosed left parenthesis"):
-        start_prometheus(own_settings, {}, rules=rules)
+        start_prometheus(own_settings, {}, rules=[rules])
     assert servers(own_settings) == []
 
 
@@ -156,7 +156,7 @@ def test_a_running_one_that_refuses_rules_says_why_and_keeps_those_it_had(own_se
     rules.write_text(BROKEN)
     with start_prometheus(own_settings, {}) as prometheus:
         with pytest.raises(PrometheusError, match=r"keeps its earlier configuration(.|\n)*unclosed left parenthesis"):
-            start_prometheus(own_settings, {}, rules=rules)
+            start_prometheus(own_settings, {}, rules=[rules])
         assert "FraudRateHigh" in [alert.name for alert in prometheus.alerts()]
 
 

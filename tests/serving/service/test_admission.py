@@ -6,6 +6,7 @@ import resource
 import socket
 import threading
 import time
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -73,7 +74,6 @@ def test_a_charset_beside_the_media_type_is_fine(client):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"color": "red"}, "color"),
         ({"amount": float("nan")}, "message"),
         ({"amount": 1e12}, "amount"),
         ({"timestamp": time.time() + 3 * 86_400}, "timestamp"),
@@ -102,9 +102,153 @@ def test_a_crowd_of_wrong_fields_gets_a_short_answer(client):
     assert len(detail) < 1500
 
 
+def test_a_further_field_is_passed_over_as_the_stream_does(client):
+    assert client.post("/score", json=payment(1, color="red", currency="USD")).status_code == 200
+
+
 def test_unknown_paths_and_methods_are_problems_too(client):
     assert "Not Found" in problem(client.get("/nowhere"), 404)
-    assert "/predict/" in problem(client.get("/predict/"), 405)
+    for path in ("/predict/", "/predict", "/score", "/score/batch/"):
+        refused = client.get(path)
+        assert path in problem(refused, 405)
+        assert refused.headers["allow"] == "POST"
+    assert client.post("/healthz").headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_slash_at_the_end_makes_no_difference(client, slash):
+    for path, body in (("/predict", BRIEF), ("/score", payment(1)), ("/score/batch", [payment(2)])):
+        assert client.post(path + slash, json=body).status_code == 200
+    for path in ("/healthz", "/readyz", "/model", "/docs", "/openapi.json"):
+        assert client.get(path + slash).status_code == 200
+    for path in ("/predict//", "//predict", "/score//", "/PREDICT", "/", "//"):
+        problem(client.post(path, json=BRIEF), 404)
+
+
+def test_head_is_answered_where_get_is_and_without_a_body(client):
+    for path in ("/healthz", "/readyz", "/model", "/docs", "/openapi.json", "/healthz/", "/nowhere", "/", "/score"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_probes_and_scanners_are_counted_apart_from_payments_that_failed(scorer):
+    with (
+        start_service(Settings(api_port=0, metrics_port=0, api_key="open sesame"), scorer) as service,
+        httpx.Client(base_url=service.url) as client,
+    ):
+        count = service.metrics.registry.get_sample_value
+
+        def refused():
+            return sum(count("request_errors_total", {"kind": kind}) for kind in ("refused", "failed", "shed"))
+
+        def others(status):
+            return count("other_errors_total", {"status": status})
+
+        for path in ("/predict/", "/score", "/model", "/.env"):
+            problem(client.post(path, json={}, headers={"X-API-Key": "guessed"}), 401)
+        client.headers["X-API-Key"] = "open sesame"
+        for method in ("HEAD", "GET", "OPTIONS", "PUT"):
+            for path in ("/healthz", "/readyz", "/favicon.ico", "/", "/.env", "/score", "/predict"):
+                client.request(method, path)
+        scorer.classifier.classify_brief = None
+        problem(client.get("/readyz"), 503)
+        assert refused() == 0
+        assert (others("401"), others("503")) == (4, 1)
+        assert others("404") == 4 * 3
+        assert others("405") == 2 * 2 + 4 * 2
+        problem(client.post("/score", json={}), 422)
+        problem(client.post("/score", content=b"{}"), 415)
+        assert refused() == 2
+
+
+@pytest.mark.parametrize("path", ["/score", "/score/batch"])
+def test_another_payment_under_the_same_id_is_409_by_its_fields_counted_and_changes_nothing(client, service, path):
+    def ask(*payments):
+        return client.post(path, json=list(payments) if path.endswith("batch") else payments[0])
+
+    first = payment(1)
+    ask(first).raise_for_status()
+    before = service.app.state.scorer.online.snapshot()
+    detail = problem(ask(first | {"amount": 9999.0, "device": "stolen"}), 409)
+    assert "transaction_id=1 of user_id=7 came before with amount=19.99, device='mobile'" in detail
+    assert "comes with amount=9999.0, device='stolen'" in detail
+    assert service.app.state.scorer.online.snapshot() == before
+    assert service.metrics.registry.get_sample_value("conflicting_transactions_total", {"door": "http"}) == 1
+    assert ask(first | {"timestamp": f"{datetime.fromtimestamp(first['timestamp'], UTC)}", "currency": "USD"}).json()
+    assert ask(first | {"user_id": 8}).status_code == 200  # another user's own id
+
+
+def test_a_batch_that_holds_one_id_twice_with_two_amounts_is_taken_in_not_at_all(client, service):
+    detail = problem(client.post("/score/batch", json=[payment(4), payment(5), payment(5, amount=77.0)]), 409)
+    assert detail.startswith("payment 2: transaction_id=5")
+    assert len(service.app.state.scorer.online.users) == 0
+
+
+LARGE = 4 * 1024 * 1024  # more than the sockets' buffers hold
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("POST /score HTTP/1.1\r\nContent-Type: application/json\r\nX-API-Key: key", 413),
+        ("POST /score HTTP/1.1\r\nX-API-Key: key", 415),
+        ("POST /score HTTP/1.1\r\nContent-Type: application/json", 401),
+        ("POST /nowhere HTTP/1.1\r\nX-API-Key: key", 404),
+        ("POST /healthz HTTP/1.1\r\nX-API-Key: key", 405),
+        ("PUT /score HTTP/1.1\r\nX-API-Key: key", 405),
+        ("POST /score HTTP/1.0\r\nContent-Type: application/json\r\nX-API-Key: key", 413),
+        ("POST /predict HTTP/1.1\r\nContent-Type: application/json\r\nX-API-Key: key", 503),
+        ("GET /healthz HTTP/1.1\r\nX-API-Key: key", 200),
+    ],
+)
+@pytest.mark.parametrize("kind", ["close", "keep-alive"])
+def test_a_response_before_the_body_was_read_reaches_a_caller_that_sends_it_all_first(
+    scorer, monkeypatch, head, status, kind
+):
+    if status == 503:
+        monkeypatch.setattr(admission, "MAX_PENDING", -1)
+    request = f"{head}\r\nHost: x\r\nConnection: {kind}\r\nContent-Length: {LARGE}\r\n\r\n".encode()
+    with (
+        start_service(Settings(api_port=0, metrics_port=0, api_key="key"), scorer) as service,
+        connection(service) as caller,
+    ):
+        caller.sendall(request)
+        caller.sendall(b" " * LARGE)
+        with caller.makefile("rb") as response:
+            whole = response.read()  # to the end of the connection
+    assert whole.startswith(b"HTTP/1.1 %d " % status)
+    assert b"connection: close" in whole
+    assert whole.count(b"HTTP/1.1") == 1
+
+
+def test_a_refused_request_whose_body_came_with_it_keeps_its_connection(service):
+    with connection(service) as caller:
+        for _ in range(3):
+            caller.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            response = caller.recv(4096)
+            assert response.startswith(b"HTTP/1.1 415")
+            assert b"connection: close" not in response
+
+
+def test_a_caller_that_waits_to_be_asked_for_its_body_is_refused_without_it(service):
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n"
+    with connection(service) as caller:
+        caller.sendall(head % LARGE)
+        assert caller.recv(4096).startswith(b"HTTP/1.1 415")
+
+
+@pytest.mark.parametrize("limit", ["LINGER_BYTES", "LINGER_SECONDS"])
+def test_a_body_without_end_is_hung_up_on(service, monkeypatch, limit):
+    monkeypatch.setattr(slow_clients, limit, {"LINGER_BYTES": 100_000, "LINGER_SECONDS": 0.3}[limit])
+    with connection(service) as caller:
+        caller.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert caller.recv(4096).startswith(b"HTTP/1.1 415")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(2000 if limit == "LINGER_BYTES" else 1):
+                caller.sendall(b"2000\r\n%s\r\n" % (b"x" * 0x2000))
+            assert caller.recv(4096) == b""
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
 
 
 def test_a_retry_gets_the_very_same_answer_and_changes_nothing(client, service):

@@ -123,7 +123,7 @@ def test_a_wrong_payment_names_its_field_and_changes_no_state(client, service):
     response = client.post("/score", json=payment(1, amount=19.999))
     assert response.status_code == 422
     assert response.json()["detail"] == "amount=19.999 is not a number with at most 2 decimals"
-    assert client.get("/readyz").json()["customers"] == 0
+    assert client.get("/readyz").json()["users"] == 0
 
 
 def test_metrics_count_what_was_answered_and_what_was_not(client, service):

@@ -1,5 +1,7 @@
 """Training: it learns what is there, nothing where nothing is, and the same thing twice."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,9 +71,25 @@ def test_shuffled_labels_teach_nothing(split):
     "scores", [random_scores, lambda s: logistic_scores(s, FEATURES), lambda s: lightgbm_scores(s, FEATURES)]
 )
 def test_a_baseline_scores_every_row(split, scores):
-    validation, test = scores(split)
+    pair = scores(split)
+    if pair is None:
+        pytest.skip("LightGBM cannot be loaded here")
+    validation, test = pair
     assert (len(validation), len(test)) == (len(split.validation), len(split.test))
     assert np.isfinite(test).all()
+
+
+@pytest.mark.parametrize(
+    "failure", ['OSError("libgomp.so.1: cannot open shared object file")', 'ModuleNotFoundError("no lightgbm")']
+)
+def test_where_lightgbm_cannot_be_loaded_its_row_is_left_out_with_a_sentence(failure, tmp_path, monkeypatch, capsys):
+    (tmp_path / "lightgbm.py").write_text(f"raise {failure}")
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert lightgbm_scores(None, FEATURES) is None
+    said = capsys.readouterr().out
+    assert said.startswith("no row for LightGBM, which cannot be loaded here: ")
+    assert failure.split('"')[1] in said
 
 
 def test_a_feature_that_the_frame_lacks_counts_as_missing(split):

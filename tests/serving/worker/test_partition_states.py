@@ -9,7 +9,7 @@ from capstone_utils.features.spec import BRIEF, SPEC
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.streaming.partition_log import read_partition
 from capstone_utils.ingestion.streaming.producer import produce
-from capstone_utils.ingestion.streaming.topics import describe_topic, topic_id
+from capstone_utils.ingestion.streaming.topics import TopicShape, describe_topic, topic_shape
 from capstone_utils.serving.snapshot_file import write_snapshot
 from capstone_utils.serving.worker.client import Position
 from capstone_utils.serving.worker.metrics import WorkerMetrics
@@ -23,8 +23,10 @@ def made(broker, topic, stream, daily, tmp_path):
     produce(broker.bootstrap_servers, topic, transactions_of(stream.transactions.head(2000)))
 
     def make(folder=tmp_path / "state", log_id=""):
-        metrics, log_id = WorkerMetrics(), log_id or topic_id(broker.bootstrap_servers, topic)
-        return PartitionStates(broker.bootstrap_servers, topic, log_id, folder, metrics, daily), metrics
+        metrics, shape = WorkerMetrics(), topic_shape(broker.bootstrap_servers, topic)
+        if log_id:
+            shape = shape._replace(log_id=log_id)
+        return PartitionStates(broker.bootstrap_servers, topic, shape, folder, metrics, daily), metrics
 
     return make
 
@@ -53,7 +55,7 @@ def test_the_state_is_the_log_s(broker, topic, made, positions, daily):
     states.follow(positions)
     online = OnlineFeatures(SPEC, daily)
     for record in read_partition(broker.bootstrap_servers, topic, 0):
-        online.update(Transaction.from_record(record.key, record.value))
+        online.update(Transaction.from_record(record.key, record.value, record.timestamp))
     assert states.online[0].snapshot() == online.snapshot()
 
 
@@ -110,7 +112,7 @@ def test_a_snapshot_of_another_log_is_refused(made, positions):
 
 
 def test_a_snapshot_of_another_spec_is_refused(broker, topic, made, positions, daily, tmp_path):
-    log_id = topic_id(broker.bootstrap_servers, topic)
+    log_id = topic_shape(broker.bootstrap_servers, topic).log_id
     for part, position in positions.items():
         path = tmp_path / "state" / f"{topic}-{part}.snapshot"
         write_snapshot(path, log_id, position.offset, OnlineFeatures(BRIEF, daily))
@@ -143,6 +145,14 @@ def test_what_was_not_committed_is_thrown_away(made, positions, stream):
     states.follow(positions)  # the commit failed: the position is the old one
     assert repr(after(states, 0)) == repr(before)
     assert states.online[1] is kept
+
+
+def test_of_a_topic_that_was_made_anew_no_state_is_right(made, positions):
+    states, metrics = made()
+    states.follow(positions)
+    states.of_topic(TopicShape("of a topic that was made anew", 4))
+    assert states.online == {}
+    assert metrics.registry.get_sample_value("worker_topics_made_anew_total") == 1
 
 
 def test_partitions_that_are_lost_are_dropped(made, positions):

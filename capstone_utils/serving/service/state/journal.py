@@ -2,7 +2,7 @@
 
 A line is a checksum and a JSON array. The files outlive the process, however that ends; a power cut may lose the last
 seconds, since nothing waits for the disk. A file, called a segment, takes up to so many bytes; then the next one is
-begun. Which segments are needed is not known here: `snapshots.py` removes the others.
+begun. Which segments are needed is not known here: `recovery.py` removes the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Journal:
     change. A `journal.log` beside the folder, which earlier versions of this service wrote, becomes the first segment.
 
     Raises:
-        InvalidJournal: when another process writes there.
+        InvalidJournal: when another process writes there, or the newest segment was removed.
         OSError: when the folder cannot be written.
     """
 
@@ -50,6 +50,7 @@ class Journal:
             _hold(self._lock, folder)
             _adopt(folder.with_suffix(".log"), folder)
             numbers = segments(folder)
+            _miss_newest(folder, numbers)
             self.number = numbers[-1] if numbers else 1
             self._file = self._open(self.number)
             _cut_torn_line(self._file)
@@ -120,6 +121,16 @@ def segments(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdigit())
 
 
+def snapshot(folder: Path, number: int) -> Path:
+    """The path of the snapshot as of the beginning of segment `number`."""
+    return folder / f"{number:08d}.snapshot"
+
+
+def snapshots(folder: Path) -> list[int]:
+    """The numbers of the snapshots that are there, in their order."""
+    return sorted(int(path.stem) for path in folder.glob("*.snapshot") if path.stem.isdigit())
+
+
 def read_segment(path: Path) -> Iterator[Score]:
     """The scores of a segment in their order. A torn last line is passed over.
 
@@ -166,6 +177,17 @@ def _adopt(old: Path, folder: Path) -> None:
     with old.open("rb") as file:
         _hold(file.fileno(), old)
         old.rename(segment(folder, 1))
+
+
+def _miss_newest(folder: Path, numbers: list[int]) -> None:
+    """Miss the newest segment where a snapshot was made as of its beginning: it was there before the snapshot was."""
+    newest = max(snapshots(folder), default=0)
+    if newest > max(numbers, default=0):
+        path = segment(folder, newest)
+        raise InvalidJournal(
+            f"{path} is missing, the newest part of the journal: {snapshot(folder, newest).name} says that it was "
+            f"begun. Restore it from a copy; or go on without the scores that it held: touch {path}"
+        )
 
 
 def _cut_torn_line(file: int) -> None:

@@ -13,8 +13,15 @@ from pathlib import Path
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.enriched import read_enriched, transactions_in
 from capstone_utils.features.online.snapshot import InvalidSnapshot
-from capstone_utils.features.spec import SPEC, FeatureSpec
-from capstone_utils.serving.service.state.journal import InvalidJournal, Journal, read_segment, segment, segments
+from capstone_utils.serving.service.state.journal import (
+    InvalidJournal,
+    Journal,
+    read_segment,
+    segment,
+    segments,
+    snapshot,
+    snapshots,
+)
 from capstone_utils.serving.service.state.service_state import ServiceState
 from capstone_utils.serving.snapshot_file import read_snapshot, write_snapshot
 
@@ -23,9 +30,7 @@ LOG_ID = "journal"  # of the snapshots: not a partition's
 SNAPSHOTS_KEPT = 2  # the second one for when the first is damaged
 
 
-def load_state(
-    journal: Journal, history: Path, daily: Mapping[str, DailyTable] | None = None, spec: FeatureSpec = SPEC
-) -> ServiceState:
+def load_state(journal: Journal, history: Path, daily: Mapping[str, DailyTable] | None = None) -> ServiceState:
     """The state of a journal that was just opened.
 
     A snapshot is kept at once, so that the next start reads neither the history nor the segments up to here.
@@ -34,7 +39,7 @@ def load_state(
         InvalidJournal, InvalidEnrichedFile, OSError: as `recover`.
     """
     folder, number = journal.folder, journal.number
-    state = recover(folder, number, history, daily, spec)
+    state = recover(folder, number, history, daily)
     try:
         save(state, folder, number)
     except OSError as error:
@@ -45,24 +50,18 @@ def load_state(
     return state
 
 
-def recover(
-    folder: Path,
-    number: int,
-    history: Path,
-    daily: Mapping[str, DailyTable] | None = None,
-    spec: FeatureSpec = SPEC,
-) -> ServiceState:
+def recover(folder: Path, number: int, history: Path, daily: Mapping[str, DailyTable] | None = None) -> ServiceState:
     """The state of the journal in `folder` as of the beginning of segment `number`.
 
     Raises:
         InvalidJournal: when what is left does not reach back far enough, or is damaged.
         InvalidEnrichedFile, OSError: when the history, a CSV file, cannot be read.
     """
-    state, first = _from_snapshot(folder, spec, daily)
+    state, first = _from_snapshot(folder, daily)
     if state is None:
-        state = ServiceState.empty(spec, daily)
+        state = ServiceState.empty(daily=daily)
         if history.exists():
-            for transaction in transactions_in(read_enriched(history, spec)):
+            for transaction in transactions_in(read_enriched(history)):
                 state.online.update(transaction)
     missing = [each for each in range(first, number) if not segment(folder, each).exists()]
     if missing or first > number:
@@ -103,24 +102,12 @@ def forget(folder: Path) -> None:
             segment(folder, number).unlink()
 
 
-def snapshot(folder: Path, number: int) -> Path:
-    """The path of the snapshot as of the beginning of segment `number`."""
-    return folder / f"{number:08d}.snapshot"
-
-
-def snapshots(folder: Path) -> list[int]:
-    """The numbers of the snapshots that are there, in their order."""
-    return sorted(int(path.stem) for path in folder.glob("*.snapshot") if path.stem.isdigit())
-
-
-def _from_snapshot(
-    folder: Path, spec: FeatureSpec, daily: Mapping[str, DailyTable] | None
-) -> tuple[ServiceState | None, int]:
+def _from_snapshot(folder: Path, daily: Mapping[str, DailyTable] | None) -> tuple[ServiceState | None, int]:
     """The state of the newest sound snapshot and the segment that it expects next; no state, and 1, without any."""
     for number in reversed(snapshots(folder)):
         path = snapshot(folder, number)
         try:
-            kept = read_snapshot(path, LOG_ID, spec, daily)
+            kept = read_snapshot(path, LOG_ID, daily)
         except (InvalidSnapshot, OSError) as error:
             LOG.warning("%s is not used: %s", path, error)
             continue

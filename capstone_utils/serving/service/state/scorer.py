@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.serving.model.classifier import Classifier
@@ -11,6 +12,20 @@ from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.score import Score
 from capstone_utils.serving.service.state.service_state import ServiceState
 from capstone_utils.transaction import Transaction
+
+
+class ConflictingTransaction(CapstoneError):
+    """A transaction under an id that its user's earlier one has; `place` is its place in the call."""
+
+    def __init__(self, place: int, transaction: Transaction, first: Transaction) -> None:
+        self.place = place
+        came, before = transaction.to_dict(), first.to_dict()
+        names = [name for name in came if came[name] != before[name]]
+        was, comes = (", ".join(f"{name}={fields[name]!r}" for name in names) for fields in (before, came))
+        super().__init__(
+            f"transaction_id={transaction.transaction_id} of user_id={transaction.user_id} came before with {was}, "
+            f"and comes with {comes}: one that is sent again is sent unchanged, and another one has an id of its own"
+        )
 
 
 class Scorer:
@@ -46,12 +61,20 @@ class Scorer:
         """The score of one transaction, which its user's state has seen from now on.
 
         A transaction that was scored before gets that earlier score, or None when it is no longer kept.
+
+        Raises:
+            ConflictingTransaction: as `score_many`.
         """
         return self.score_many([transaction])[0]
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
-        """The scores of transactions in the order of arrival: features one by one, the model once for all of them."""
+        """The scores of transactions in the order of arrival: features one by one, the model once for all of them.
+
+        Raises:
+            ConflictingTransaction: when one comes under the id of another one; then none of them is taken in.
+        """
         classifier = self.classifier
+        self._check_ids(transactions)
         repeats = [self.state.earlier(transaction) for transaction in transactions]
         rows = [
             None if repeat else self.online.update(transaction)
@@ -73,3 +96,13 @@ class Scorer:
                 self.state.keep(score)
                 scores.append(score)
         return scores
+
+    def _check_ids(self, transactions: Sequence[Transaction]) -> None:
+        here: dict[tuple[int, int], Transaction] = {}  # the first under each id, in this call
+        for place, transaction in enumerate(transactions):
+            key = transaction.user_id, transaction.transaction_id
+            first = here.setdefault(key, transaction)
+            if first is transaction:
+                first = self.state.first(transaction) or transaction
+            if first != transaction:
+                raise ConflictingTransaction(place, transaction, first)

@@ -35,6 +35,11 @@ class ServiceState:
         score = self.scores.get((transaction.user_id, transaction.transaction_id))
         return None if score is None else score._replace(duplicate=True)
 
+    def first(self, transaction: Transaction) -> Transaction | None:
+        """The transaction that came first under this user_id and transaction_id, as far as it is kept; else None."""
+        score = self.scores.get((transaction.user_id, transaction.transaction_id))
+        return self.online.first(transaction) if score is None else score.transaction
+
     def keep(self, score: Score) -> None:
         """Keep the score for when its transaction is sent again."""
         self.scores[score.key] = score

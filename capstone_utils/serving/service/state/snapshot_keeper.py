@@ -16,8 +16,8 @@ from prometheus_client import Counter
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.process import Child
-from capstone_utils.serving.service.state.journal import Journal
-from capstone_utils.serving.service.state.recovery import forget, recover, save, snapshot, snapshots
+from capstone_utils.serving.service.state.journal import Journal, snapshot, snapshots
+from capstone_utils.serving.service.state.recovery import forget, recover, save
 from capstone_utils.settings import ROOT
 
 LOG = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def main(folder: str, number: str, history: str) -> int:
     gc.disable()  # the state holds no cycles, and this process is about to end
     try:
         save(recover(Path(folder), int(number), Path(history)), Path(folder), int(number))
-    except (CapstoneError, OSError, ValueError) as error:
+    except (CapstoneError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

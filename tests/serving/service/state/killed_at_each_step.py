@@ -14,8 +14,8 @@ from pathlib import Path
 
 from capstone_utils.serving.model.classifier import Verdict
 from capstone_utils.serving.score import Score
-from capstone_utils.serving.service.state.journal import Journal
-from capstone_utils.serving.service.state.recovery import forget, load_state, recover, save, snapshots
+from capstone_utils.serving.service.state.journal import Journal, snapshots
+from capstone_utils.serving.service.state.recovery import forget, load_state, recover, save
 from capstone_utils.serving.service.state.service_state import ServiceState
 from capstone_utils.transaction import Transaction
 

@@ -11,11 +11,20 @@ from prometheus_client import CollectorRegistry, Counter
 
 from capstone_utils.features.enriched import enrich, write_enriched
 from capstone_utils.features.offline.offline import offline_features
+from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import BRIEF, SPEC
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.serving.service.state import recovery, snapshot_keeper
-from capstone_utils.serving.service.state.journal import InvalidJournal, Journal, segment, segments
-from capstone_utils.serving.service.state.recovery import load_state, snapshot, snapshots
+from capstone_utils.serving.service.state.journal import (
+    InvalidJournal,
+    Journal,
+    read_segment,
+    segment,
+    segments,
+    snapshot,
+    snapshots,
+)
+from capstone_utils.serving.service.state.recovery import load_state
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.serving.service.state.service_state import ServiceState
 from capstone_utils.serving.service.state.snapshot_keeper import SnapshotKeeper
@@ -146,9 +155,11 @@ def test_where_neither_reaches_back_an_error_names_the_file_and_the_way_on(folde
 
 
 def test_a_snapshot_of_another_spec_is_not_used(folder, history, caplog):
+    for number in snapshots(folder):
+        recovery.write_snapshot(snapshot(folder, number), recovery.LOG_ID, number, OnlineFeatures(BRIEF))
     with pytest.raises(InvalidJournal, match=r"00000001\.log is missing"):
-        restarted(folder, history, spec=BRIEF)
-    assert f"is of the spec {SPEC.hash[:12]}" in caplog.text
+        restarted(folder, history)
+    assert f"is of the spec {BRIEF.hash[:12]}" in caplog.text
 
 
 def test_a_segment_that_was_removed_by_hand_is_missed(folder, history):
@@ -159,7 +170,18 @@ def test_a_segment_that_was_removed_by_hand_is_missed(folder, history):
         restarted(folder, history)
 
 
-def test_a_snapshot_that_is_ahead_of_the_segments_is_no_reason_to_forget_them(folder, history):
+def test_a_newest_segment_that_was_removed_by_hand_is_missed_and_an_empty_one_goes_on_without(folder, history):
+    newest = segment(folder, segments(folder)[-1])
+    lost = {each.key for each in read_segment(newest)}
+    newest.unlink()
+    for _ in range(2):  # nothing was begun in its place
+        with pytest.raises(InvalidJournal, match=f"{newest} is missing, .* touch {newest}"):
+            restarted(folder, history)
+    newest.touch()
+    assert len(restarted(folder, history).scores) == 300 - len(lost)
+
+
+def test_segments_that_were_all_removed_by_hand_are_missed(folder, history):
     for number in segments(folder):
         segment(folder, number).unlink()
     with pytest.raises(InvalidJournal, match=f"{snapshots(folder)[-1]:08d}.log is missing"):

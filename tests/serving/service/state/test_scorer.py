@@ -7,7 +7,7 @@ from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.serving.service.state import service_state
-from capstone_utils.serving.service.state.scorer import Scorer
+from capstone_utils.serving.service.state.scorer import ConflictingTransaction, Scorer
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,36 @@ def test_the_same_payment_twice_in_one_call_is_answered_twice_and_counted_once(s
     first, again = scorer.score_many([payments[0], payments[0]])
     assert repr(again) == repr(first._replace(duplicate=True))
     assert scorer.online.duplicates == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"amount_cents": 999_900}, "amount=9999.0"),
+        ({"location": "?"}, "location='?'"),
+        ({"device": "?"}, "device='?'"),
+        ({"event_time_us": 1_800_000_000_000_000}, "timestamp=1800000000.0"),
+    ],
+)
+@pytest.mark.parametrize("known", ["kept", "in the history", "its score is gone", "in one call"])
+def test_another_payment_under_the_same_id_is_refused_by_the_field_and_changes_nothing(
+    scorer, payments, monkeypatch, change, field, known
+):
+    other = payments[0]._replace(**change)
+    call = [payments[5], other]
+    if known == "in the history":
+        scorer.warm_up(payments[:2])
+    elif known == "in one call":
+        call = [payments[5], payments[0], other]
+    else:
+        monkeypatch.setattr(service_state, "SCORES_KEPT", 2 if known == "kept" else 1)
+        scorer.score_many(payments[:2])
+    before = scorer.online.snapshot()
+    with pytest.raises(ConflictingTransaction, match=f"came before with .*and comes with {field}") as conflict:
+        scorer.score_many(call)
+    assert conflict.value.place == len(call) - 1
+    assert scorer.online.snapshot() == before
+    assert len(scorer.score_many([payments[5]])) == 1
 
 
 def test_a_payment_of_long_ago_sent_again_gets_its_answer_although_the_state_has_forgotten_it(scorer, payments):

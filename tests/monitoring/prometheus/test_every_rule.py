@@ -1,0 +1,156 @@
+"""Every rule, by promtool: where it fires, and where something like it stays silent."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+import yaml
+
+from capstone_utils.monitoring.prometheus.binary import PROMETHEUS, find_program
+from capstone_utils.monitoring.prometheus.rules import RULE_FILES
+from capstone_utils.settings import Settings
+
+RULES = [
+    rule["alert"]
+    for file in RULE_FILES
+    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+]
+Series = dict[str, str]
+
+
+def up(job: str, values: str) -> Series:
+    return {f'up{{job="{job}",instance="a:1"}}': values}
+
+
+def scored(total: float, fraud: float = 0, door: str = "http") -> Series:
+    """So many verdicts a minute, and so many frauds among them."""
+    job = {"http": "fastapi_metrics", "stream": "stream_worker"}[door]
+    labels = f'{{door="{door}",job="{job}"}}'
+    return {
+        f"prediction_requests_total{labels}": f"0+{total}x200",
+        f"fraud_predictions_total{labels}": f"0+{fraud}x200",
+    }
+
+
+def latency(total: float, fast: float) -> Series:
+    """So many predictions a minute, and so many of them within 200 ms; none takes longer than 300."""
+    rates = {"0.2": fast, "0.3": total, "+Inf": total}
+    buckets = {f'prediction_latency_seconds_bucket{{door="http",le="{le}"}}': rate for le, rate in rates.items()}
+    rates = buckets | {'prediction_latency_seconds_count{door="http"}': total}
+    return {name: f"0+{rate}x200" for name, rate in rates.items()}
+
+
+def errors(bad: float, good: float = 1000, kind: str = "failed") -> Series:
+    """So many requests a minute without an answer, and so many verdicts."""
+    return {f'request_errors_total{{kind="{kind}"}}': f"0+{bad}x200"} | scored(good)
+
+
+def drift(detector: str, column: str, ratio: float) -> Series:
+    """A drift statistic, as a share of its limit."""
+    return {f'drift_statistic_ratio{{detector="{detector}",column="{column}"}}': f"{ratio}x10"}
+
+
+def once(name: str, number: int) -> Series:
+    """A counter that rises by so much after ten minutes."""
+    return {name: f"0x10 {number}x30"}
+
+
+def model(door: str, version: str) -> Series:
+    return {f'model_info{{door="{door}",version="{version}"}}': "1x20"}
+
+
+# by alert: series with a sample a minute, and the minute that is looked at
+FIRES: dict[str, tuple[Series, int]] = {
+    "FraudRateHigh": (scored(100, 10), 15),
+    "LatencyHigh": (latency(1000, 900), 5),
+    "ErrorRateHigh": (errors(20, 1000, "refused"), 15),
+    "ServiceDown": (up("fastapi_metrics", "0x10"), 5),
+    "WorkerDown": (up("stream_worker", "0x10"), 5),
+    "DeletedUnread": (once("worker_deleted_unread_total", 7), 13),
+    "NoTraffic": (up("fastapi_metrics", "1x30") | scored(0), 20),
+    "ScoreDrift": (drift("alerts", "fewer", 1), 5),
+    "FeatureDrift": (drift("missing", "speed_kmh", 1), 5),
+    "ReferenceDrift": (drift("reference", "amount", 1), 5),
+    "MissedFraudHigh": (drift("missed_fraud", "Gift Cards", 1), 5),
+    "FeatureSkew": (once('feature_parity_mismatches_total{feature="amount"}', 1), 13),
+    "UnreadableBatch": (once("worker_unreadable_batches_total", 1), 13),
+    "UsersOnTwoPartitions": (once("worker_moved_records_total", 3), 13),
+    "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0x20"}, 5),
+    "LagGrowing": ({'worker_lag_records{partition="0"}': "0+500x40"}, 30),
+    "LagStanding": ({'worker_lag_records{partition="0"}': "5000x20"} | scored(0, door="stream"), 10),
+    "DeadLetters": ({'worker_dead_letters_total{field="amount"}': "0+10x30"} | scored(100, door="stream"), 20),
+    "LostBatches": ({"worker_lost_batches_total": "0+1x30"}, 15),
+    "SnapshotsFailing": (once('state_snapshots_total{outcome="failed"}', 1), 15),
+    "VerdictsUnwritten": ({"unwritten_verdicts": "3x10"}, 5),
+    "ModelInvalid": (once('model_reloads_total{door="http",outcome="invalid"}', 1), 14),
+    "ModelsDisagree": (model("http", "a") | model("stream", "b"), 10),
+    "ModelNotCompiled": ({'model_compiled{door="http"}': "0x20"}, 10),
+    "Watchdog": ({}, 5),
+    "LatencyBurnFast": (latency(1000, 980), 75),
+    "LatencyBurnSlow": (latency(1000, 995), 180),
+    "AvailabilityBurnFast": (errors(20), 75),
+    "AvailabilityBurnSlow": (errors(5), 180),
+}
+SILENT: dict[str, tuple[Series, int]] = {
+    "FraudRateHigh": (scored(10, 10), 15),  # fewer than a hundred payments
+    "LatencyHigh": (latency(1000, 960), 5),
+    "ErrorRateHigh": (errors(0.5, 10, "refused"), 15),  # fewer than five
+    "ServiceDown": (up("fastapi_metrics", "1x10"), 5),
+    "WorkerDown": (up("fastapi_metrics", "0x10"), 5),
+    "DeletedUnread": ({"worker_deleted_unread_total": "7x20"}, 13),  # long ago
+    "NoTraffic": (up("fastapi_metrics", "1x30") | scored(1), 20),
+    "ScoreDrift": (drift("score", "score", 0.99), 5),
+    "FeatureDrift": (drift("reference", "amount", 2), 5),  # slowly, which has its own
+    "ReferenceDrift": (drift("feature", "amount", 2), 5),
+    "MissedFraudHigh": (drift("missed_fraud", "", 0.99), 5),
+    "FeatureSkew": ({'feature_parity_mismatches_total{feature="amount"}': "1x20"}, 13),
+    "UnreadableBatch": ({"worker_unreadable_batches_total": "1x20"}, 13),
+    "UsersOnTwoPartitions": ({"worker_moved_records_total": "3x20"}, 13),
+    "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0+60x20"}, 5),
+    "LagGrowing": ({'worker_lag_records{partition="0"}': "20000-500x30"}, 25),  # much, and less every minute
+    "LagStanding": ({'worker_lag_records{partition="0"}': "5000x20"} | scored(100, door="stream"), 10),
+    "DeadLetters": ({'worker_dead_letters_total{field="amount"}': "0+0.1x30"} | scored(1, door="stream"), 20),
+    "LostBatches": (once("worker_lost_batches_total", 1), 13),
+    "SnapshotsFailing": ({'worker_snapshots_total{outcome="written"}': "0+1x30"}, 15),
+    "VerdictsUnwritten": ({"unwritten_verdicts": "0x10"}, 5),
+    "ModelInvalid": (once('model_reloads_total{door="http",outcome="loaded"}', 1), 14),
+    "ModelsDisagree": (model("http", "a") | model("stream", "a"), 10),
+    "ModelNotCompiled": ({'model_compiled{door="http"}': "1x20"}, 10),
+    "LatencyBurnFast": (latency(0.1, 0.05), 75),  # half of six
+    "LatencyBurnSlow": (latency(2000, 1999), 180),
+    "AvailabilityBurnFast": (errors(50, 1000, "refused"), 75),  # the callers' own fault
+    "AvailabilityBurnSlow": (errors(0), 180),
+}
+
+
+def test_every_rule_has_a_case_where_it_fires_and_one_where_it_is_silent():
+    assert list(FIRES) == RULES
+    assert list(SILENT) == [name for name in RULES if name != "Watchdog"]
+
+
+@pytest.mark.parametrize(("cases", "firing"), [(FIRES, True), (SILENT, False)], ids=["fires", "silent"])
+def test_promtool_agrees(tmp_path, cases, firing):
+    tests = [
+        {
+            "name": name,
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values} for series, values in inputs.items()],
+            "promql_expr_test": [
+                {
+                    "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) > bool 0 or vector(0)',
+                    "eval_time": f"{minute}m",
+                    "exp_samples": [{"labels": "{}", "value": int(firing)}],
+                }
+            ],
+        }
+        for name, (inputs, minute) in cases.items()
+    ]
+    file = tmp_path / "tests.yml"
+    content = {"rule_files": [str(path) for path in RULE_FILES], "evaluation_interval": "1m", "tests": tests}
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    promtool = find_program(PROMETHEUS, Settings.from_environment().cache_dir).with_name("promtool")
+    result = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

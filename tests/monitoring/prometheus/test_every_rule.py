@@ -48,15 +48,9 @@ def errors(bad: float, good: float = 1000, kind: str = "failed") -> Series:
     return {f'request_errors_total{{kind="{kind}"}}': f"0+{bad}x200"} | scored(good)
 
 
-def scores(before: float, after: float) -> Series:
-    """A thousand scores a minute, these shares of them up to 0.1 before and after 90 minutes."""
-    series = {'fraud_probability_count{door="http"}': "0+1000x120"}
-    for le, first, then in (("0.1", before, after), ("+Inf", 1, 1)):
-        rise = round(1000 * first)
-        series[f'fraud_probability_bucket{{door="http",le="{le}"}}'] = (
-            f"0+{rise}x90 {90 * rise}+{round(1000 * then)}x30"
-        )
-    return series
+def drift(detector: str, column: str, ratio: float) -> Series:
+    """A drift statistic, as a share of its limit."""
+    return {f'drift_statistic_ratio{{detector="{detector}",column="{column}"}}': f"{ratio}x10"}
 
 
 def once(name: str, number: int) -> Series:
@@ -77,7 +71,10 @@ FIRES: dict[str, tuple[Series, int]] = {
     "WorkerDown": (up("stream_worker", "0x10"), 5),
     "DeletedUnread": (once("worker_deleted_unread_total", 7), 13),
     "NoTraffic": (up("fastapi_metrics", "1x30") | scored(0), 20),
-    "ScoreDrift": (scores(0.9, 0.7), 105),
+    "ScoreDrift": (drift("alerts", "fewer", 1), 5),
+    "FeatureDrift": (drift("missing", "speed_kmh", 1), 5),
+    "ReferenceDrift": (drift("reference", "amount", 1), 5),
+    "MissedFraudHigh": (drift("missed_fraud", "Gift Cards", 1), 5),
     "FeatureSkew": (once('feature_parity_mismatches_total{feature="amount"}', 1), 13),
     "UnreadableBatch": (once("worker_unreadable_batches_total", 1), 13),
     "UsersOnTwoPartitions": (once("worker_moved_records_total", 3), 13),
@@ -105,7 +102,10 @@ SILENT: dict[str, tuple[Series, int]] = {
     "WorkerDown": (up("fastapi_metrics", "0x10"), 5),
     "DeletedUnread": ({"worker_deleted_unread_total": "7x20"}, 13),  # long ago
     "NoTraffic": (up("fastapi_metrics", "1x30") | scored(1), 20),
-    "ScoreDrift": (scores(0.9, 0.85), 105),
+    "ScoreDrift": (drift("score", "score", 0.99), 5),
+    "FeatureDrift": (drift("reference", "amount", 2), 5),  # slowly, which has its own
+    "ReferenceDrift": (drift("feature", "amount", 2), 5),
+    "MissedFraudHigh": (drift("missed_fraud", "", 0.99), 5),
     "FeatureSkew": ({'feature_parity_mismatches_total{feature="amount"}': "1x20"}, 13),
     "UnreadableBatch": ({"worker_unreadable_batches_total": "1x20"}, 13),
     "UsersOnTwoPartitions": ({"worker_moved_records_total": "3x20"}, 13),

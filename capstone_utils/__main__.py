@@ -10,6 +10,7 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 CHECKOUT = (Path(__file__).resolve().parents[1] / "pyproject.toml").exists()  # not so where pip installed the package
 OF_THE_REPOSITORY = ("run", "test", "report", "notebooks")
+HISTORY = "a history, such as `simulate` writes (without one: what the topics hold, up to the last midnight)"
 WORKER = (
     "score the stream with the trained model until Ctrl-C; as many at once as there are partitions, "
     "each with its own CAPSTONE_WORKER_NAME and CAPSTONE_WORKER_METRICS_PORT"
@@ -55,14 +56,16 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "train a challenger on the labels known by now, and promote it if it passes the gate: exit status 0; 3 when it "
         "is refused, 4 when another one is at work",
     )
-    what = retrain.add_mutually_exclusive_group(required=True)
-    what.add_argument("folder", nargs="?", type=Path, help="a history, such as `simulate` writes")
+    what = retrain.add_mutually_exclusive_group()
+    what.add_argument("folder", nargs="?", type=Path, help=HISTORY)
     what.add_argument("--rehearsal", type=int, metavar="SEED", help="rehearse it on a simulated world, all in memory")
     retrain.add_argument("--shadow", type=int, default=0, metavar="N", help="score N transactions in shadow first")
-    nightly = add("nightly", "make the batch tables from a history, effective on the day after it")
-    nightly.add_argument("folder", type=Path, help="a history, such as `simulate` writes")
+    nightly = add("nightly", "make the batch tables of the day after a history")
+    nightly.add_argument("folder", nargs="?", type=Path, help=HISTORY)
     for command in (retrain, nightly):
         command.add_argument("--as-of", metavar="DAY", help="as of the midnight UTC that begins a day like 2026-03-09")
+    watch = add("watch", "go back to the model before, when the champion's settled payments break what it promised")
+    watch.add_argument("--every", type=float, metavar="SECONDS", help="look again after so long, until Ctrl-C (once)")
     report = add("report", "fill the tables and figures of the documents from a run's results")
     source = report.add_mutually_exclusive_group()
     source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from capstone_utils.course.work_directory import join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
+if TYPE_CHECKING:
+    from capstone_utils.monitoring.release.history import History
+
 SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the work directory, which `run` clears
 EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
-
-
 REFUSED, ANOTHER_RUNS = 3, 4  # exit statuses of retrain
 
 
@@ -165,13 +167,13 @@ def _retrain(options: argparse.Namespace) -> int:
 
         return 0 if rehearsed_retraining(options.rehearsal, Settings.from_environment().gate_dir) else 1
     from capstone_utils.monitoring.gate.evidence import gather
-    from capstone_utils.monitoring.release.history import moment, read_history
     from capstone_utils.monitoring.release.retrain import AnotherRuns, reports_folder, retrain
     from capstone_utils.monitoring.release.shadow import shadow_checks
     from capstone_utils.serving.model.registry import ModelRegistry
 
-    settings, history = Settings.from_environment(), read_history(options.folder)
-    evidence = gather(history.transactions, history.reports, moment(history, options.as_of), history.served)
+    settings = Settings.from_environment()
+    history, now_us = _history(options, settings)
+    evidence = gather(history.transactions, history.reports, now_us, history.served)
     shadow = shadow_checks(settings, options.shadow) if options.shadow else None
     try:
         report = retrain(settings.gate_dir, ModelRegistry(settings.models_dir), evidence, shadow)
@@ -186,14 +188,43 @@ def _retrain(options: argparse.Namespace) -> int:
 def _nightly(options: argparse.Namespace) -> int:
     from capstone_utils.features.daily_tables import write_daily
     from capstone_utils.features.nightly import nightly_tables
-    from capstone_utils.monitoring.release.history import moment, read_history
     from capstone_utils.transaction import DAY_US
 
-    settings, history = Settings.from_environment(), read_history(options.folder)
-    day = moment(history, options.as_of) // DAY_US
-    write_daily(nightly_tables(history.transactions, history.reports, day), settings.daily_tables)
+    settings = Settings.from_environment()
+    history, now_us = _history(options, settings)
+    write_daily(nightly_tables(history.transactions, history.reports, now_us // DAY_US), settings.daily_tables)
     print(f"batch tables in {settings.daily_tables}; a running service and worker take them up within seconds")
     return 0
+
+
+def _history(options: argparse.Namespace, settings: Settings) -> tuple[History, int]:
+    """The history of a folder or, without one, of the topics; and the moment that is asked for, or its end."""
+    from capstone_utils.monitoring.release.history import last_midnight, moment, read_history, topics_history
+
+    if options.folder is not None:
+        history = read_history(options.folder)
+        return history, moment(history, options.as_of)
+    history = topics_history(settings)
+    return history, moment(history, options.as_of) if options.as_of else last_midnight(history)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.release.history import last_midnight, settled_rows, topics_history
+    from capstone_utils.monitoring.release.ledger import Ledger
+    from capstone_utils.monitoring.release.watch import watch
+    from capstone_utils.serving.model.registry import ModelRegistry
+
+    settings = Settings.from_environment()
+    registry = ModelRegistry(settings.models_dir)
+    while True:
+        history = topics_history(settings)
+        rows = settled_rows(history, registry.champion(), last_midnight(history))
+        found = watch(registry, Ledger(settings.gate_dir), rows)
+        fate = f"{registry.champion()} decides again" if found.rolled_back else f"{found.version} stays"
+        print(f"{len(rows):,} settled payments of {found.version}: {found.reason}; {fate}", flush=True)
+        if options.every is None:
+            return 0
+        time.sleep(options.every)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -262,6 +293,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "simulate": _simulate,
     "retrain": _retrain,
     "nightly": _nightly,
+    "watch": _watch,
     "report": _report,
     "notebooks": _refresh,
 }

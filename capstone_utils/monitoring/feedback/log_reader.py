@@ -7,6 +7,7 @@ every partition that has more has brought as old ones.
 
 from __future__ import annotations
 
+import heapq
 import logging
 import math
 import time
@@ -30,6 +31,7 @@ from capstone_utils.settings import Settings
 
 LOG = logging.getLogger(__name__)
 BATCH_RECORDS = 5_000
+MOST_WAITING = 100_000  # records; beyond, memory counts more than their order
 STALLED_SECONDS = 5.0  # without a record from a partition that should have some: then the others go on
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 10.0  # from one look for more partitions to the next
@@ -75,7 +77,7 @@ class LogReader:
         kept = self._store.offsets({topic: topic_shape(where, topic).log_id for topic in self._topics})
         self._consumer.assign([TopicPartition(topic, state.partition) for topic, state in partitions])
         self._waiting = {TopicPartition(topic, state.partition): deque() for topic, state in partitions}
-        self._released = time.monotonic()
+        self._released, self._more = time.monotonic(), False
         gone = {}
         for topic, state in partitions:
             offset = kept.get((topic, state.partition), state.begin_offset)
@@ -87,7 +89,7 @@ class LogReader:
         self._partitions, self._looked = len(partitions), time.monotonic()
 
     def poll(self) -> Batch:
-        """The next records, in the order of a topic's partitions; none when none came in time.
+        """The next records, the oldest first; none when none came in time, or all wait for older ones.
 
         Raises:
             KafkaError, NoBroker, TopicError: when they cannot be read now; `rewind`, and try again.
@@ -95,20 +97,17 @@ class LogReader:
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
         try:
-            polled = self._consumer.poll(POLL_SECONDS * 1000, max_records=BATCH_RECORDS)
+            polled = self._consumer.poll(0 if self._more else POLL_SECONDS * 1000, max_records=BATCH_RECORDS)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
             LOG.warning("reading goes on elsewhere: %s", error)
             self.rewind()
             polled = {}
         for where, found in polled.items():
             self._waiting[where] += found
-        full = [where for where, waiting in self._waiting.items() if len(waiting) >= BATCH_RECORDS]
-        self._consumer.resume(*(self._consumer.paused() - {*full}))
-        self._consumer.pause(*full)
         return self._release()
 
     def _release(self) -> Batch:
-        """The records that are older than what any partition may still bring."""
+        """At most a batch of the records that are older than what any partition may still bring."""
         now = time.monotonic()
         limits = [
             waiting[-1].timestamp if waiting else -math.inf
@@ -116,16 +115,29 @@ class LogReader:
             if not self._at_end(where)
         ]
         stalled = now - self._released > STALLED_SECONDS
-        until = math.inf if stalled else min(limits, default=math.inf)
+        full = sum(map(len, self._waiting.values())) > MOST_WAITING
+        until = math.inf if stalled or full else min(limits, default=math.inf)
         records: dict[str, list[ConsumerRecord]] = {topic: [] for topic in self._topics}
-        offsets = {}
-        for where, waiting in self._waiting.items():
-            while waiting and waiting[0].timestamp <= until:
-                records[where.topic].append(record := waiting.popleft())
-                offsets[where.topic, where.partition] = record.offset + 1
+        offsets: dict[tuple[str, int], int] = {}
+        queues = [waiting for waiting in self._waiting.values() if waiting]
+        oldest = [(waiting[0].timestamp, place) for place, waiting in enumerate(queues)]
+        heapq.heapify(oldest)
+        for _ in range(BATCH_RECORDS):
+            if not oldest or oldest[0][0] > until:
+                break
+            place = oldest[0][1]
+            record = queues[place].popleft()
+            records[record.topic].append(record)
+            offsets[record.topic, record.partition] = record.offset + 1
+            if queues[place]:
+                heapq.heapreplace(oldest, (queues[place][0].timestamp, place))
+            else:
+                heapq.heappop(oldest)
         if offsets or not any(self._waiting.values()):
             self._released = now
-        return Batch(records[self._settings.scores_topic], records[self._settings.labels_topic], offsets)
+        batch = Batch(records[self._settings.scores_topic], records[self._settings.labels_topic], offsets)
+        self._more = len(batch.scores) + len(batch.labels) == BATCH_RECORDS
+        return batch
 
     def _at_end(self, where: TopicPartition) -> bool:
         end, position = self._consumer.highwater(where), self._consumer.position(where, timeout_ms=0)

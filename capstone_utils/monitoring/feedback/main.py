@@ -34,6 +34,7 @@ from capstone_utils.monitoring.feedback.quality import make_report
 from capstone_utils.monitoring.feedback.records import InvalidScore, ScoreRow
 from capstone_utils.monitoring.feedback.store import FeedbackStore
 from capstone_utils.monitoring.feedback.watching import Watching
+from capstone_utils.monitoring.release.metrics import GateMetrics
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.settings import InvalidSetting, Settings
 
@@ -106,6 +107,7 @@ def run_feedback(settings: Settings, stopping: threading.Event) -> None:
         FeedbackError, InvalidSetting, NoBroker, TopicError: when it cannot start, and why.
     """
     metrics = FeedbackMetrics()
+    metrics.registry.register(GateMetrics(settings.gate_dir))  # retrainings are short: this process tells of them
     with _alone(settings.feedback), closing(FeedbackStore(settings.feedback / "joined.sqlite")) as store:
         letters = DeadLetters(settings.bootstrap_servers, settings.dead_letter_topic)
         with closing(letters), closing(LogReader(settings, store, metrics)) as reader, _serve(settings, metrics):

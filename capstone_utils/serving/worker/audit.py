@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import pandas as pd
 
@@ -60,7 +62,7 @@ def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapp
 
     Each partition's transactions are replayed offline as far as its log still reaches back.
     """
-    scores, log = _scores(settings), _Log(settings)
+    scores, log = _scores(settings), TransactionLog(settings)
     expected: dict[Key, tuple[float, ...]] = {}
     duplicates = 0
     for transactions in log.by_partition():
@@ -89,16 +91,16 @@ def _key(of: Transaction | ScoreMessage) -> Key:
     return of.user_id, of.transaction_id
 
 
-class _Log:
+class TransactionLog:
     """The topic's transactions by place; the places of records that were written again elsewhere; how many are none."""
 
     def __init__(self, settings: Settings) -> None:
         self.unreadable = 0
         self.moved: set[tuple[int, int]] = set()
-        self._transactions: dict[int, list[tuple[int, Transaction]]] = {}
+        self._records: dict[int, list[tuple[int, int, Transaction]]] = {}  # offset, milliseconds, transaction
         topic = settings.transactions_topic
         for state in describe_topic(settings.bootstrap_servers, topic):
-            transactions = self._transactions[state.partition] = []
+            records = self._records[state.partition] = []
             for record in read_partition(settings.bootstrap_servers, topic, state.partition):
                 headers = dict(record.headers)
                 if headers.get("source_topic") == topic.encode():
@@ -108,12 +110,24 @@ class _Log:
                 except InvalidTransaction:
                     self.unreadable += 1
                 else:
-                    transactions.append((record.offset, transaction))
+                    records.append((record.offset, record.timestamp, transaction))
 
     def by_partition(self) -> Iterator[list[Transaction]]:
         """Each partition's transactions that are scored where they lie."""
-        for partition, placed in self._transactions.items():
-            yield [transaction for offset, transaction in placed if (partition, offset) not in self.moved]
+        for partition in self._records:
+            yield [transaction for _, transaction in self._scored(partition)]
+
+    def by_arrival(self) -> list[Transaction]:
+        """The transactions of all partitions that are scored where they lie, as the broker received them."""
+        partitions = (self._scored(partition) for partition in self._records)
+        return [transaction for _, transaction in heapq.merge(*partitions, key=itemgetter(0))]
+
+    def _scored(self, partition: int) -> list[tuple[int, Transaction]]:
+        return [
+            (time_ms, transaction)
+            for offset, time_ms, transaction in self._records[partition]
+            if (partition, offset) not in self.moved
+        ]
 
 
 def _scores(settings: Settings) -> list[ScoreMessage]:

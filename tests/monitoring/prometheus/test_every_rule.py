@@ -53,6 +53,16 @@ def drift(detector: str, column: str, ratio: float) -> Series:
     return {f'drift_statistic_ratio{{detector="{detector}",column="{column}"}}': f"{ratio}x10"}
 
 
+def feedback_clock(behind: str) -> Series:
+    """The stream's clock, so many seconds ahead of the last label."""
+    return {"feedback_clock_seconds": behind, "feedback_last_label_seconds": "0x10"}
+
+
+def missing(number: float) -> Series:
+    """So many payments a minute scored without a batch feature."""
+    return {'missing_batch_features_total{door="http",feature="merchant_risk"}': f"0+{number}x200"}
+
+
 def once(name: str, number: int) -> Series:
     """A counter that rises by so much after ten minutes."""
     return {name: f"0x10 {number}x30"}
@@ -69,6 +79,10 @@ FIRES: dict[str, tuple[Series, int]] = {
     "ErrorRateHigh": (errors(20, 1000, "refused"), 15),
     "ServiceDown": (up("fastapi_metrics", "0x10"), 5),
     "WorkerDown": (up("stream_worker", "0x10"), 5),
+    "FeedbackDown": (up("feedback", "0x10"), 5),
+    "LabelsLate": (feedback_clock("86401x10"), 5),
+    "LabelsUnmatched": ({'feedback_waiting_labels{what="score"}': "21x10"}, 8),
+    "OutboxBehind": ({"outbox_waiting_bytes": "2000000x10"}, 8),
     "DeletedUnread": (once("worker_deleted_unread_total", 7), 13),
     "NoTraffic": (up("fastapi_metrics", "1x30") | scored(0), 20),
     "ScoreDrift": (drift("alerts", "fewer", 1), 5),
@@ -76,6 +90,11 @@ FIRES: dict[str, tuple[Series, int]] = {
     "ReferenceDrift": (drift("reference", "amount", 1), 5),
     "MissedFraudHigh": (drift("missed_fraud", "Gift Cards", 1), 5),
     "FeatureSkew": (once('feature_parity_mismatches_total{feature="amount"}', 1), 13),
+    "BatchTablesStale": ({'batch_tables_age_days{door="http"}': "1x100"}, 70),
+    "BatchFeaturesMissing": (scored(100) | missing(10), 20),
+    "ModelRolledBack": (once('gate_runs_total{outcome="rolled_back"}', 1), 13),
+    "ModelBelowPromise": (once('gate_runs_total{outcome="kept"}', 1), 13),
+    "RetrainingFailed": (once('gate_runs_total{outcome="failed"}', 1), 13),
     "UnreadableBatch": (once("worker_unreadable_batches_total", 1), 13),
     "UsersOnTwoPartitions": (once("worker_moved_records_total", 3), 13),
     "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0x20"}, 5),
@@ -100,6 +119,10 @@ SILENT: dict[str, tuple[Series, int]] = {
     "ErrorRateHigh": (errors(0.5, 10, "refused"), 15),  # fewer than five
     "ServiceDown": (up("fastapi_metrics", "1x10"), 5),
     "WorkerDown": (up("fastapi_metrics", "0x10"), 5),
+    "FeedbackDown": (up("feedback", "1x10"), 5),
+    "LabelsLate": (feedback_clock("86399x10"), 5),
+    "LabelsUnmatched": ({'feedback_waiting_labels{what="clock"}': "21x10"}, 8),  # known only later
+    "OutboxBehind": ({"outbox_waiting_bytes": "0 2000000 0x10"}, 8),
     "DeletedUnread": ({"worker_deleted_unread_total": "7x20"}, 13),  # long ago
     "NoTraffic": (up("fastapi_metrics", "1x30") | scored(1), 20),
     "ScoreDrift": (drift("score", "score", 0.99), 5),
@@ -107,6 +130,11 @@ SILENT: dict[str, tuple[Series, int]] = {
     "ReferenceDrift": (drift("feature", "amount", 2), 5),
     "MissedFraudHigh": (drift("missed_fraud", "", 0.99), 5),
     "FeatureSkew": ({'feature_parity_mismatches_total{feature="amount"}': "1x20"}, 13),
+    "BatchTablesStale": ({'batch_tables_age_days{door="http"}': "1x30 0x70"}, 70),  # half an hour after midnight
+    "BatchFeaturesMissing": (scored(100) | missing(2), 20),  # new shops and users
+    "ModelRolledBack": (once('gate_runs_total{outcome="promoted"}', 1), 13),
+    "ModelBelowPromise": (once('gate_runs_total{outcome="refused"}', 1), 13),
+    "RetrainingFailed": (once('gate_runs_total{outcome="refused"}', 1), 13),
     "UnreadableBatch": ({"worker_unreadable_batches_total": "1x20"}, 13),
     "UsersOnTwoPartitions": ({"worker_moved_records_total": "3x20"}, 13),
     "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0+60x20"}, 5),

@@ -28,7 +28,7 @@ def settings(broker, tmp_path, registry):
 
 def message(number, features, verdict, spec=SPEC.hash[:SPEC_DIGITS]):
     """A score as a door writes it, whatever else a later door may add."""
-    values = [None if np.isnan(value) else value for value in features]
+    values = [None if np.isnan(value) else float(value) for value in features]
     fields = {"transaction_id": number, "user_id": 7, "timestamp": 1.5, "spec": spec, "features": values}
     said = {"prediction": "Fraud" if verdict.fraud else "Legit", "fraud_probability": verdict.probability}
     return orjson.dumps(fields | said | {"decided_by": "model", "model_version": "champion", "more": 1})

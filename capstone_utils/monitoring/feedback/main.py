@@ -40,7 +40,7 @@ from capstone_utils.settings import InvalidSetting, Settings
 
 LOG = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0  # after a batch was lost
-PUBLISH_SECONDS = 1.0  # from one report to the next, or
+PUBLISH_SECONDS = 0.25  # from one report to the next, or
 PUBLISH_SHARE = 10  # so many times as long as a report takes, where that is longer
 
 

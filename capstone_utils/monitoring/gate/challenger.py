@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,20 +46,27 @@ def split_now(evidence: Evidence, chosen: Booleans) -> Split:
     week; a fraud that began in that week could not be learnt from the weeks before it, and would stop the training.
     """
     known = chosen & evidence.last(LEARNT_DAYS) & (evidence.settled | evidence.fraud)
-    validating = hashed(evidence.frame["user_id"], VALIDATION) < VALIDATION_SHARE
-    latest = evidence.times >= evidence.settled_until - VALIDATION_WEEKS * 7 * DAY_SECONDS
-    frame = evidence.frame
-    train = frame[known & ~validating]
-    return Split(
-        train, frame[known & validating & latest], frame.iloc[:0], pd.concat([train, frame[known & validating]])
-    )
+    validating, frame = _validating(evidence), evidence.frame
+    train, validation = frame[known & ~validating], frame[known & validating & _latest(evidence)]
+    return Split(train, validation, frame.iloc[:0], pd.concat([train, frame[known & validating]]))
+
+
+def _validating(evidence: Evidence) -> Booleans:
+    """A mask of the rows of the users who validate."""
+    return hashed(evidence.frame["user_id"], VALIDATION) < VALIDATION_SHARE
+
+
+def _latest(evidence: Evidence) -> Booleans:
+    """A mask of the rows of the latest settled weeks, and of what came after them."""
+    return evidence.times >= evidence.settled_until - VALIDATION_WEEKS * 7 * DAY_SECONDS
 
 
 def train_challenger(evidence: Evidence, seed: int = 0) -> Models:
     """The models that would be published: of all users but the golden ones."""
     split = split_now(evidence, ~evidence.golden)
-    models = train_models(split, evidence.spec, seed)
-    return Models(models.score, models.predict, models.fallback, training=_training(evidence, split))
+    unseen = evidence.golden | _validating(evidence)
+    models = train_models(split, evidence.spec, seed, evidence.frame[unseen & evidence.settled & _latest(evidence)])
+    return replace(models, training=_training(evidence, split))
 
 
 def judge_unseen(evidence: Evidence, challenger: Models, rows: Booleans, seed: int = 0) -> Verdicts:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.fallback import Fallback
 from capstone_utils.serving.reference import SCORE, Reference, make_reference
-from capstone_utils.serving.training.splits import Split
 from capstone_utils.transaction import SECOND_US
 
 
-def fit_reference(split: Split, model: ThresholdedModel, before: ThresholdedModel, fallback: Fallback) -> Reference:
-    """The reference of the weeks after training: younger ones have no labels yet, older ones another history.
+def fit_reference(
+    recent: pd.DataFrame, model: ThresholdedModel, before: ThresholdedModel, fallback: Fallback
+) -> Reference:
+    """The reference of the latest settled weeks: younger ones have no labels yet, older ones another history.
 
-    What is usual for features and scores is that of `model`, which decides. The alerts and the frauds that they miss
-    are those of `before`, the model of the training weeks only: it has not learnt from these transactions.
+    `recent` holds their rows in the order of time. What is usual for features and scores is that of `model`, which
+    decides. The alerts and the frauds that they miss are those of `before`, which has not learnt from these rows.
     """
-    recent, names = split.after_training, list(model.features)
+    names = list(model.features)
     rows = recent[names].to_numpy(float)
     scores = model.booster.inplace_predict(rows).astype(float)
     alerts = before.booster.inplace_predict(rows) >= before.threshold

@@ -100,8 +100,12 @@ def train_model(split: Split, features: Sequence[str], seed: int = 0) -> Trained
     return Trained(ThresholdedModel(again, threshold), ThresholdedModel(booster, threshold))
 
 
-def train_models(split: Split, spec: FeatureSpec = SPEC, seed: int = 0) -> Models:
-    """All models that a service needs; the test weeks are not used."""
+def train_models(split: Split, spec: FeatureSpec = SPEC, seed: int = 0, recent: pd.DataFrame | None = None) -> Models:
+    """All models that a service needs; the test weeks are not used.
+
+    The reference is that of the rows after training, or of `recent`: rows from which nothing is learnt before the end.
+    """
     score, brief = (train_model(split, names, seed) for names in (spec.names, BRIEF_FEATURES))
     fallback = fit_fallback(split, score.before)
-    return Models(score.model, brief.model, fallback, fit_reference(split, score.model, score.before, fallback))
+    reference = fit_reference(split.after_training if recent is None else recent, score.model, score.before, fallback)
+    return Models(score.model, brief.model, fallback, reference)

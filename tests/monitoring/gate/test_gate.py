@@ -48,6 +48,16 @@ def test_it_promises_what_was_measured_on_users_that_its_judges_never_saw(weighe
         assert promise[f"{name}_low"] < promise[name] < promise[f"{name}_high"]
 
 
+def test_it_brings_the_reference_of_two_settled_weeks_of_users_it_has_not_learnt_from(weighed, evidence):
+    reference = weighed.challenger.reference
+    assert reference.days == 14
+    transactions = int(reference.weekdays[:, 0].sum())
+    weeks = evidence.settled & (evidence.times >= evidence.settled_until - 14 * 86_400)
+    assert (evidence.golden & weeks).sum() < transactions < 0.5 * weeks.sum()
+    assert 0 <= reference.missed < 0.5
+    assert 0 < reference.alerted < 0.02
+
+
 def test_no_golden_user_and_no_label_that_had_not_arrived_is_learnt_from(evidence):
     split = split_now(evidence, ~evidence.golden)
     for part in (split.train, split.validation, split.known):

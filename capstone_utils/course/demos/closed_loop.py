@@ -1,0 +1,249 @@
+"""Weeks of a bank in a minute: the champion of each day scores its payments, labels arrive late, a new fraud begins.
+
+Scores and labels go through real topics to a real feedback process, in the stream's own time. The features are computed
+offline, which gives the same values to the last bit; the simulator's truth is shown beside what the bank can know.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import httpx
+import numpy as np
+import pandas as pd
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from capstone_utils.course.rehearsal import CHAMPION_DAY, Rehearsal
+from capstone_utils.features.spec import SPEC
+from capstone_utils.ingestion.frames import transactions_of
+from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
+from capstone_utils.ingestion.simulation.reported_labels import reports
+from capstone_utils.ingestion.streaming.clients import Producer
+from capstone_utils.ingestion.streaming.topics import ensure_labels_topic, ensure_scores_topic
+from capstone_utils.monitoring.drift.watch import MISSED
+from capstone_utils.monitoring.feedback.store import CLOCK_RANK
+from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.gate import GateReport
+from capstone_utils.monitoring.release.ledger import Ledger
+from capstone_utils.monitoring.release.retrain import retrain
+from capstone_utils.monitoring.release.shadow import Disagreement, shadow
+from capstone_utils.monitoring.release.watch import Watched, watch
+from capstone_utils.process import Child, bind
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.registry import ModelRegistry
+from capstone_utils.serving.model.store import Models
+from capstone_utils.serving.score import SPEC_DIGITS, encode
+from capstone_utils.settings import ROOT, Settings
+from capstone_utils.transaction import DAY_SECONDS, SECOND_US
+
+SHADOW_PAYMENTS = 2_000
+PATIENCE_SECONDS = 120.0
+SETTLED = {"payments": "settled", "by": "all"}
+INPUTS = ("feature", "reference", "score", "missing", "new_device")
+
+
+class Known(NamedTuple):
+    """What the bank knew when a day had passed: shares of the last settled week (NaN before there is one), and drift.
+
+    `estimate` is the recall that the probabilities expect; `missed` and `inputs` are the largest ratios of the watch on
+    missed frauds and of those on inputs and scores: an alarm at 1.
+    """
+
+    day: int
+    version: str
+    recall: float
+    precision: float
+    estimate: float
+    missed: float
+    inputs: float
+
+
+class ClosedLoop:
+    """A rehearsal's world from its champion's day on; `events` has the day and the words of what happened.
+
+    Use it with `with`: the feedback process ends with the block.
+    """
+
+    def __init__(self, settings: Settings, world: Rehearsal) -> None:
+        with bind(settings.host, 0) as free:
+            port = free.getsockname()[1]
+        run = time.time_ns()  # each has topics of its own
+        self.settings = replace(
+            settings,
+            state_dir=settings.state_dir / f"loop-{run}",
+            feedback_metrics_port=port,
+            transactions_topic=f"transactions.loop-{run}",
+            scores_topic=f"scores.loop-{run}",
+            labels_topic=f"labels.loop-{run}",
+            shadow_topic=f"scores.shadow.loop-{run}",
+        )
+        self.world, self.day = world, CHAMPION_DAY
+        self.events: list[tuple[int, str]] = []
+        self.known: list[Known] = []
+        self.registry = ModelRegistry(self.settings.models_dir)
+        self.ledger = Ledger(self.settings.gate_dir)
+        evidence = world.evidence(world.stream.config.days)
+        self.frame = evidence.frame.assign(
+            day=((evidence.times - world.moment(0) / SECOND_US) // DAY_SECONDS).astype(int), alert=False, version=""
+        )
+        truth = world.stream.truth.set_index("transaction_id")["scenario"].astype(str)
+        self.frame["scenario"] = truth.reindex(self.frame["transaction_id"]).to_numpy()
+        self._transactions = list(transactions_of(evidence.transactions))
+        labels = reports(world.stream.transactions, world.stream.labels)
+        self._labels = [label for label in labels if label.event_time_us >= world.moment(CHAMPION_DAY)]
+
+    def __enter__(self) -> ClosedLoop:
+        self.registry.publish(self.world.champion)
+        ensure_scores_topic(self.settings)
+        ensure_labels_topic(self.settings)
+        self._producer = Producer(self.settings.bootstrap_servers)
+        command = [sys.executable, "-m", "capstone_utils.monitoring.feedback.main"]
+        log = self.settings.work_dir / "feedback.log"
+        self._feedback = Child(command, log, ROOT, self.settings.to_environment())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._feedback.stop()
+        self._producer.close()
+
+    def run_to(self, day: int) -> None:
+        """Let the days pass up to the midnight that begins `day`: scores, labels, and a look at what is known then."""
+        while self.day < day:
+            self._send(self.day)
+            self.day += 1
+            self._wait_until_joined()
+            self.known.append(self._look())
+
+    def run_until_alarm(self, last_day: int) -> bool:
+        """Let days pass until the watch on missed frauds rings; False when it did not up to `last_day`."""
+        while self.day < last_day:
+            self.run_to(self.day + 1)
+            if self.known[-1].missed >= 1:
+                self.note("alarm: frauds are missed")
+                return True
+        return False
+
+    def retrain(self, reports: pd.DataFrame | None = None) -> GateReport:
+        """Retrain on what is known today; a challenger that passes is asked in shadow while payments go on."""
+        evidence = self.world.evidence(self.day, reports)
+        report = retrain(self.settings.gate_dir, self.registry, evidence, self._shadow)
+        self.note("a challenger is promoted" if report.passed else "a challenger is refused")
+        return report
+
+    def slip_through(self, threshold: float) -> str:
+        """The version of a champion with another threshold, published by hand, past the gate."""
+        champion = self.registry.load()
+        score = champion.score._replace(threshold=threshold)
+        version = self.registry.publish(Models(**vars(champion) | {"score": score}))
+        self.note("a bad model slips through")
+        return version
+
+    def run_until_rolled_back(self, last_day: int) -> Watched:
+        """Let days pass, each with a watch over the champion's settled payments, until it goes back or `last_day`."""
+        while True:
+            self.run_to(self.day + 1)
+            found = watch(self.registry, self.ledger, self._settled_rows())
+            if found.rolled_back:
+                self.note("back to the one before")
+            if found.rolled_back or self.day >= last_day:
+                return found
+
+    def note(self, text: str) -> None:
+        """Keep an event of this day."""
+        self.events.append((self.day, text))
+
+    def recall_by_day(self, scenario: str | None = None) -> pd.Series:
+        """The share of each scored day's frauds that was caught, by the simulator's truth; of one kind or of all."""
+        scored = self.frame[self.frame["version"] != ""]
+        fraud = scored["scenario"] != "legitimate" if scenario is None else scored["scenario"] == scenario
+        return scored[fraud].groupby("day")["alert"].mean()
+
+    def _send(self, day: int) -> None:
+        """A day's scores by the champion, and the labels that become known on it."""
+        models = self.registry.load()
+        rows = np.flatnonzero(self.frame["day"].to_numpy() == day)
+        features = self.frame[list(SPEC.names)].to_numpy(float)[rows]
+        verdicts = Classifier(models).classify(features)
+        self.frame.loc[self.frame.index[rows], "alert"] = [verdict.fraud for verdict in verdicts]
+        self.frame.loc[self.frame.index[rows], "version"] = models.version
+        spec = SPEC.hash[:SPEC_DIGITS]
+        for row, values, verdict in zip(rows.tolist(), features.tolist(), verdicts, strict=True):
+            transaction = self._transactions[row]
+            message = encode(transaction, row, values, verdict, models.version, spec)
+            self._producer.send(self.settings.scores_topic, message, transaction.key)
+        for label in self._labels:
+            if self.world.moment(day) <= label.known_at_us < self.world.moment(day + 1):
+                self._producer.send(self.settings.labels_topic, label.to_json(), label.key)
+        self._producer.flush()
+
+    def _shadow(self, version: str) -> Sequence[Check]:
+        """The checks of a version in shadow, while the champion goes on scoring."""
+        result: list[Disagreement] = []
+        thread = threading.Thread(target=lambda: result.append(shadow(self.settings, version, SHADOW_PAYMENTS)))
+        thread.start()
+        while thread.is_alive():
+            self.run_to(self.day + 1)
+            thread.join(0.2)
+        return result[0].checks() if result else [Check("shadow_alerts", float("nan"), "nothing came back from shadow")]
+
+    def _settled_rows(self) -> pd.DataFrame:
+        """The champion's payments that are settled today, with the labels known by now."""
+        settled = self.frame["day"] < self.day - LABEL_DELAY_DAYS
+        rows = self.frame[settled & (self.frame["version"] == self.registry.champion())]
+        known = self.frame.loc[rows.index, "label_known_at"] <= self.world.moment(self.day) / SECOND_US
+        return rows.assign(is_fraud=(rows["is_fraud"] == 1) & known)
+
+    def _wait_until_joined(self) -> None:
+        """Wait until the feedback process has told of all that was sent.
+
+        Raises:
+            TimeoutError: when it does not; its log says why.
+        """
+        come = self.frame.loc[self.frame["day"] == self.day - 1, "timestamp"].nlargest(CLOCK_RANK).min()
+        scores = int((self.frame["version"] != "").sum())
+        labels = sum(label.known_at_us < self.world.moment(self.day) for label in self._labels)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (
+            self._value("feedback_clock_seconds") >= come
+            and self._value("feedback_scores_total", outcome="joined") >= scores
+            and self._value("feedback_labels_total", outcome="joined") >= labels
+        ):
+            if time.monotonic() > deadline or not self._feedback.running():
+                raise TimeoutError(f"the feedback process does not keep up: {self._feedback.tail()}")
+            time.sleep(0.05)
+
+    def _look(self) -> Known:
+        """What the feedback process tells at this moment."""
+        page = self._page()
+        drift = [(each.labels["detector"], each.value) for each in page if each.name == "drift_statistic_ratio"]
+        return Known(
+            self.day,
+            self.registry.champion(),
+            _value(page, "live_quality_ratio", measure="recall", basis="labels", **SETTLED),
+            _value(page, "live_quality_ratio", measure="precision", basis="labels", **SETTLED),
+            _value(page, "live_quality_ratio", measure="recall", basis="estimate", **SETTLED),
+            max((value for detector, value in drift if detector == MISSED), default=0.0),
+            max((value for detector, value in drift if detector in INPUTS), default=0.0),
+        )
+
+    def _value(self, name: str, **labels: str) -> float:
+        return _value(self._page(), name, **labels)
+
+    def _page(self) -> list[Sample]:
+        """The samples that the feedback process shows; none before it listens."""
+        try:
+            text = httpx.get(f"http://{self.settings.host}:{self.settings.feedback_metrics_port}/metrics").text
+        except httpx.TransportError:
+            return []
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def _value(page: Sequence[Sample], name: str, **labels: str) -> float:
+    """The value of the one sample of this name and these labels, among others; NaN without one."""
+    return next((each.value for each in page if each.name == name and labels.items() <= each.labels.items()), np.nan)

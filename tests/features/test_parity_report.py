@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capstone_utils.course.figures.features import draw_parity
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.parity import ParitySampler, parity_report
 from capstone_utils.features.spec import SPEC, FeatureSpec, State, Window
@@ -47,15 +45,6 @@ def test_it_refuses_frames_of_different_transactions():
     frame = pd.DataFrame({"amount": [1.0, 2.0]}, index=[7, 8])
     with pytest.raises(ValueError, match="1 transactions are on one side only, such as transaction_id=8"):
         parity_report(frame, frame.iloc[:1], ["amount"])
-
-
-def test_the_picture_shows_each_feature_and_its_mismatches():
-    left = pd.DataFrame({"amount": [1.0, 2.0], "count": [1.0, 1.0]}, index=[7, 8])
-    figure = draw_parity(parity_report(left, left.assign(amount=1.0), ["amount", "count"]))
-    axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["amount", "count"]
-    assert [text.get_text() for text in axes.texts] == ["1 of 2 differ", "2 equal"]
-    plt.close(figure)
 
 
 @settings(max_examples=100, deadline=None)

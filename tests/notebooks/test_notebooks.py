@@ -55,7 +55,7 @@ def test_it_was_run_from_top_to_bottom_without_an_error(code):
 
 def test_its_milestones_were_met_when_it_was_committed(code):
     table = next(cell for cell in code if cell.source.endswith("milestones.table()"))
-    assert "unmet" not in table.outputs[0].data["text/plain"]
+    assert "unmet" not in table.outputs[-1].data["text/plain"]
 
 
 def test_at_least_a_third_of_its_code_cells_are_compared(code):
@@ -75,11 +75,6 @@ def test_its_cells_are_small_and_its_outputs_short(code):
     assert max(cell.source.count("\n") + 1 for cell in code) <= LONGEST_CELL
     texts = [output.get("text", "") for cell in code for output in cell.outputs]
     assert max(text.count("\n") for text in texts) <= 30
-
-
-def test_its_relative_links_lead_somewhere(path, prose):
-    for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", prose):
-        assert (path.parent / link).exists(), link
 
 
 def test_the_page_of_the_brief_names_sections_that_exist():

@@ -1,4 +1,4 @@
-"""Refresh the committed notebooks: run them and store their outputs."""
+"""Refresh the committed notebooks: write their exercises, run them, and store their outputs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from capstone_utils.course.authoring.exercise_cells import write_exercises
 from capstone_utils.course.authoring.runner import executed_dir, notebooks, run_course
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
@@ -22,13 +23,17 @@ class MachinePath(CapstoneError):
 
 
 def refresh_notebooks() -> int:
-    """Run the course and store its outputs in notebooks/.
+    """Write the exercises' cells, run the course, and store its outputs in notebooks/.
 
     Returns the exit status: 0, or 1 when a cell failed.
 
     Raises:
         MachinePath: when an output shows a path of this machine; nothing is stored then.
     """
+    for path in notebooks():
+        notebook = nbformat.read(path, as_version=4)
+        if write_exercises(notebook):
+            write_text(path, nbformat.writes(notebook) + "\n")
     if run_course() != 0:
         return 1
     executed = executed_dir(Settings.from_environment().work_dir)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capstone_utils.course.work_directory import claim_topic
-from capstone_utils.ingestion.arrays import Array
+from capstone_utils.ingestion.arrays import Array, Floats
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import Simulation
@@ -34,6 +34,7 @@ class LiveRun:
     age_seconds: Array  # shape (transactions,)
     per_second: list[int]  # transactions done, by second since the first; the last second is not a full one
     left_unread: int
+    moments: Floats | None = None  # made, picked up, ready: epoch seconds, shape (3, transactions)
 
 
 def run_live(
@@ -43,7 +44,7 @@ def run_live(
     total = rate_per_second * seconds
     claim_topic(broker.settings, TOPIC)
     recreate_topic(broker.bootstrap_servers, TOPIC, broker.settings.partitions)
-    ages: list[float] = []
+    moments: list[tuple[float, float, float]] = []
     done: list[tuple[float, int]] = []
     group = f"live-{time.time_ns()}"
     where = broker.bootstrap_servers, TOPIC, group, broker.settings.dead_letter_topic
@@ -51,15 +52,19 @@ def run_live(
         transactions = transactions_now(stream, total)
         sending = background.submit(produce, broker.bootstrap_servers, TOPIC, transactions, rate_per_second)
         for batch in reader.batches(total, seconds + GRACE_SECONDS):
+            picked_up = time.time()
             work([received.transaction for received in batch])
             now = time.time()
             done.append((now, len(batch)))
-            ages += [now - received.transaction.event_time_us / 1_000_000 for received in batch]
+            moments += [(received.transaction.event_time_us / 1_000_000, picked_up, now) for received in batch]
         sending.result()
     counts: Counter[int] = Counter()
     for when, count in done:
         counts[int(when - done[0][0])] += count
-    return LiveRun(np.array(ages), [counts[second] for second in range(max(counts) + 1)], total - len(ages))
+    made_at, picked_up_at, ready_at = np.array(moments).T
+    per_second = [counts[second] for second in range(max(counts) + 1)]
+    ages = ready_at - made_at
+    return LiveRun(ages, per_second, total - len(ages), np.array([made_at, picked_up_at, ready_at]))
 
 
 def transactions_now(stream: Simulation, total: int) -> Iterator[Transaction]:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, MUTED, RED, describe
+from capstone_utils.course.figures.style import AMBER, BLUE, MUTED, RED, describe
 from capstone_utils.ingestion.arrays import Array
 
 
@@ -96,21 +96,3 @@ def draw_wrong_shares(shares: Mapping[str, tuple[float, float]]) -> Figure:
     axes.invert_yaxis()
     axes.set(title="Payments whose 5-minute count is wrong", xlabel="share of payments", xlim=(0, 1.12))
     return describe(figure, f"Shares of all and of fraudulent payments with a wrong count, for {', '.join(shares)}.")
-
-
-def draw_parity(report: pd.DataFrame) -> Figure:
-    """A bar a feature from `parity_report`: the rows that are equal, and those that differ."""
-    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.24 * len(report)))
-    places = np.arange(len(report))
-    share = (report["mismatches"] / report["rows"].clip(lower=1)).to_numpy()
-    shown = np.where(share > 0, np.maximum(share, 0.01), 0.0)  # one in a million is still to be seen
-    axes.barh(places, 1 - shown, color=GREEN, height=0.7)
-    axes.barh(places, shown, left=1 - shown, color=RED, height=0.7)
-    for place, row in enumerate(report.itertuples()):
-        label = f"{row.mismatches:,} of {row.rows:,} differ" if row.mismatches else f"{row.rows:,} equal"
-        axes.text(1.01, place, label, va="center", fontsize=8.5, color=RED if row.mismatches else MUTED)
-    axes.set_yticks(places, report["feature"], fontsize=8.5)
-    axes.set(xlim=(0, 1.25), xticks=[], ylim=(len(report) - 0.5, -0.5))
-    axes.set_title(f"Online against offline: {report['mismatches'].sum():,} differences in {len(report)} features")
-    axes.grid(visible=False)
-    return figure

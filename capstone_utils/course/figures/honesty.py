@@ -52,7 +52,7 @@ def draw_difficulty(f1: pd.DataFrame, goal: float = 0.9) -> Figure:
     for name, color in zip(f1, (BLUE, AMBER, MUTED), strict=False):
         axes.plot(f1.index, f1[name], marker="o", color=color, label=name)
     axes.axhline(goal, color=RED, linestyle=":", label=f"goal {goal}")
-    axes.set(title="Cleverer thieves, detectives trained anew", xlabel="difficulty", ylabel="F1", ylim=(0, 1))
+    axes.set(title="Cleverer thieves, models trained anew", xlabel="difficulty", ylabel="F1", ylim=(0, 1))
     axes.legend(ncols=4, fontsize=9, loc="lower left")
     return describe(
         figure, f"F1 on {', '.join(map(str, f1.index))} thieves, a line each for {', '.join(map(str, f1))}."
@@ -60,14 +60,14 @@ def draw_difficulty(f1: pd.DataFrame, goal: float = 0.9) -> Figure:
 
 
 def draw_left_out(results: Sequence[LeftOut]) -> Figure:
-    """Recall on scenarios unseen in training, without and with the fallback, at equal alerts."""
+    """Recall on scenarios unseen in training, without and with the fallback, at equal flags."""
     figure, axes = plt.subplots(figsize=(9, 3))
     place = np.arange(len(results))
     for shift, name, values, color in (
         (-0.2, "model alone", [each.recall_alone for each in results], MUTED),
         (0.2, "model and fallback", [each.recall for each in results], GREEN),
     ):
-        bars = axes.bar(place + shift, values, 0.36, color=color, label=f"{name}, as many alerts")
+        bars = axes.bar(place + shift, values, 0.36, color=color, label=f"{name}, as many flags")
         axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=2, fontsize=9)
     axes.set_xticks(place, [each.scenario.replace("_", "\n") for each in results])
     axes.set(title="A kind of fraud that training never saw", ylabel="share caught", ylim=(0, 1.1))

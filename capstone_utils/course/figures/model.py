@@ -68,8 +68,8 @@ def draw_precision_recall(labels: Array, scores: Mapping[str, Array], chosen: st
     axes.annotate(
         note,
         (evaluation.recall, evaluation.precision),
-        xytext=(-190, -60),
-        textcoords="offset points",
+        xytext=(0.06, 0.14),  # below the curves
+        textcoords="axes fraction",
         arrowprops={"arrowstyle": "->", "color": INK, "shrinkB": 6},
     )
     axes.set(
@@ -106,7 +106,7 @@ def draw_cost(test: pd.DataFrame, scores: Array, threshold: float, costs: Costs 
     axes.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     cheapest = int(alerts[np.argmin(together)])
     low, high = max(min(ours, cheapest) - 60, 1), min(max(ours, cheapest) + 60, most)
-    near = axes.inset_axes((0.55, 0.45, 0.42, 0.5))
+    near = axes.inset_axes((0.5, 0.6, 0.46, 0.33))
     near.plot(alerts[low:high], together[low:high], color="black", linewidth=2)
     near.axvline(ours, color=BLUE, linestyle="--")
     near.plot(cheapest, together[cheapest - 1], "o", color=RED)

@@ -74,7 +74,7 @@ def draw_latency(milliseconds: Mapping[str, Floats], goal_ms: float = 200) -> Fi
     ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set(title="How fast the rescue team is", xlabel="milliseconds", ylabel="requests")
-    axes.legend(loc="center right")
+    axes.legend(loc="upper left")
     return describe(
         figure,
         f"Response times of {' and '.join(milliseconds)} on a logarithmic axis, beside the goal of {goal_ms:.0f} ms.",

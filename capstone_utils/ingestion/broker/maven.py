@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -70,7 +71,9 @@ def _download_all(jars: list[Jar], repository: Path, title: str) -> None:
     size_bytes = sum(jar.size_bytes for jar in jars)
     with (
         ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
-        tqdm(total=size_bytes, desc=f"jars of {title}", unit="B", unit_scale=True, mininterval=0.5) as progress,
+        tqdm(
+            total=size_bytes, desc=f"jars of {title}", unit="B", unit_scale=True, file=sys.stdout, leave=False
+        ) as progress,
     ):
         downloads = {pool.submit(_download, jar, repository): jar for jar in jars}
         try:

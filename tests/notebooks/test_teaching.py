@@ -1,0 +1,137 @@
+"""What makes the notebooks a course: small cells, short sentences, exercises, described pictures, links that lead."""
+
+import re
+from pathlib import Path
+from statistics import median
+
+import nbformat
+import pytest
+
+from capstone_utils.course.authoring.runner import notebooks
+from capstone_utils.course.exercises.checking import EXERCISES
+from capstone_utils.settings import ROOT
+
+REBUILT = notebooks()[:3]  # the limits hold for these; notebook 4 follows
+PLUMBING = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["plumbing"]}
+SET_UP = "cell-01"
+SITE = "https://github.com/OWNER/streaming-fraud-detection/blob/main/"
+COLAB = SITE.replace("github.com", "colab.research.google.com/github")
+
+MEDIAN_LINES, LONGEST_LINES = 5, 12
+CODE_CELLS_IN_A_ROW = 2
+PARAGRAPH_WORDS, SENTENCE_WORDS = 80, 32
+LEAST_EXERCISES = 6
+ALT_WORDS = range(8, 41)
+LARGEST_MB = 1.0
+
+
+@pytest.fixture(params=REBUILT, ids=lambda path: path.stem)
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def cells(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+@pytest.fixture
+def visible(cells):
+    return [cell for cell in cells if not (cell.cell_type == "code" and (is_plumbing(cell) or cell.id == SET_UP))]
+
+
+def is_plumbing(cell) -> bool:
+    return "plumbing" in cell.metadata.get("tags", [])
+
+
+def lines(cell) -> int:
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def paragraphs(cells) -> list[str]:
+    """The prose without code, tables and headings; each item of a list is one."""
+    found = []
+    for cell in cells:
+        if cell.cell_type != "markdown":
+            continue
+        text = re.sub(r"```.*?```|</?\w+>", "", cell.source, flags=re.DOTALL)
+        blocks = [block for block in re.split(r"\n\s*\n", text) if not block.lstrip().startswith(("|", "#", "[!"))]
+        found += [item for block in blocks for item in re.split(r"\n(?=\s*(?:-|\d+\.) )", block)]
+    return found
+
+
+def test_its_code_cells_are_small(visible):
+    sizes = [lines(cell) for cell in visible if cell.cell_type == "code"]
+    assert median(sizes) <= MEDIAN_LINES
+    assert max(sizes) <= LONGEST_LINES
+
+
+def test_words_stand_between_its_code_cells(visible):
+    runs = re.findall("c+", "".join(cell.cell_type[0] for cell in visible))
+    assert max(map(len, runs)) <= CODE_CELLS_IN_A_ROW
+
+
+def test_its_paragraphs_and_sentences_are_short(visible):
+    prose = paragraphs(visible)
+    assert not [text for text in prose if len(text.split()) > PARAGRAPH_WORDS]
+    sentences = [sentence for text in prose for sentence in re.split(r"(?<=[.!?:;])[*)\"]*\s+", text)]
+    assert not [sentence for sentence in sentences if len(sentence.split()) > SENTENCE_WORDS]
+
+
+def test_its_plumbing_is_hidden_in_colab_and_in_jupyter(cells):
+    for cell in cells:
+        keeps_books = "record(" in cell.source or "Milestones(" in cell.source
+        if cell.cell_type == "code" and (keeps_books or is_plumbing(cell)):
+            assert cell.metadata == PLUMBING
+            assert cell.source.startswith("# @title ")
+
+
+def test_its_exercises_are_those_of_their_source_in_order(path, cells):
+    mine = [each for each in EXERCISES.values() if each.id.startswith(f"{path.stem[1]}.")]
+    assert len(mine) >= LEAST_EXERCISES
+    expected = {name: source for each in mine for name, source in each.cells.items()}
+    assert {cell.id: cell.source for cell in cells if cell.id.startswith("exercise-")} == expected
+    places = [next(place for place, cell in enumerate(cells) if cell.id == each.cell_id) for each in mine]
+    assert places == sorted(places), "learners meet them by number"
+
+
+def test_each_objective_has_an_exercise_and_each_exercise_one_objective(path, cells):
+    goals = cells[2].source
+    numbered = re.split(r"^(\d)\. ", goals.partition("| component |")[0], flags=re.MULTILINE)[1:]
+    goals_by_number = zip(numbered[::2], numbered[1::2], strict=True)
+    named = {f"O{path.stem[1]}.{number}": re.findall(r"\b\d\.\d+\b", text) for number, text in goals_by_number}
+    mine = [each for each in EXERCISES.values() if each.id.startswith(f"{path.stem[1]}.")]
+    expected: dict[str, list[str]] = {}
+    for exercise in mine:
+        expected.setdefault(exercise.objective, []).append(exercise.id)
+    assert named == dict(sorted(expected.items()))
+
+
+def test_its_exercises_ask_for_recall_use_and_analysis(path):
+    stars = {each.stars for each in EXERCISES.values() if each.id.startswith(f"{path.stem[1]}.")}
+    assert stars >= {2, 3}
+    assert stars & {1, 4}
+
+
+def test_its_pictures_are_described_for_those_who_cannot_see_them(cells):
+    outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert pictures
+    for picture in pictures:
+        assert len(picture.metadata["image/png"]["alt"].split()) in ALT_WORDS
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_its_links_lead_somewhere_from_wherever_it_is_opened(path):
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)]+)\)", prose)
+    assert not [link for link in links if not link.startswith("https://")], "Colab opens nothing else"
+    for link in links:
+        inside = link.removeprefix(SITE).removeprefix(COLAB).partition("#")[0]
+        assert inside.startswith("https://") or (ROOT / inside).exists(), link
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_github_can_show_the_whole_of_it(path):
+    assert path.stat().st_size <= LARGEST_MB * 1_000_000

@@ -48,6 +48,12 @@ def rehearse(
     return Rehearsal(stream, reports, train_challenger(before))
 
 
+def without_new_fraud(world: Rehearsal) -> Rehearsal:
+    """The same world, champion included, in which the new fraud never begins: the control."""
+    steady = simulate(replace(world.stream.config, drift_day=None))
+    return Rehearsal(steady, reports_of(steady), world.champion)
+
+
 def reports_of(stream: Simulation) -> pd.DataFrame:
     """The reports of fraud: transaction_id, is_fraud, known_at_us, and the kind that an investigator called it.
 

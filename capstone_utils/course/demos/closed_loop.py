@@ -6,6 +6,7 @@ offline, which gives the same values to the last bit; the simulator's truth is s
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ from capstone_utils.ingestion.streaming.topics import ensure_labels_topic, ensur
 from capstone_utils.monitoring.drift.watch import MISSED
 from capstone_utils.monitoring.feedback.store import CLOCK_RANK
 from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.evidence import Evidence
 from capstone_utils.monitoring.gate.gate import GateReport
 from capstone_utils.monitoring.release.ledger import Ledger
 from capstone_utils.monitoring.release.retrain import retrain
@@ -67,50 +69,49 @@ class Known(NamedTuple):
 class ClosedLoop:
     """A rehearsal's world from its champion's day on; `events` has the day and the words of what happened.
 
-    Use it with `with`: the feedback process ends with the block.
+    It has a work directory of its own, `loop`, which is emptied first, and ends with `stop()` or the `with` block.
     """
 
     def __init__(self, settings: Settings, world: Rehearsal) -> None:
-        with bind(settings.host, 0) as free:
-            port = free.getsockname()[1]
-        run = time.time_ns()  # each has topics of its own
-        self.settings = replace(
-            settings,
-            state_dir=settings.state_dir / f"loop-{run}",
-            feedback_metrics_port=port,
-            transactions_topic=f"transactions.loop-{run}",
-            scores_topic=f"scores.loop-{run}",
-            labels_topic=f"labels.loop-{run}",
-            shadow_topic=f"scores.shadow.loop-{run}",
-        )
         self.world, self.day = world, CHAMPION_DAY
         self.events: list[tuple[int, str]] = []
         self.known: list[Known] = []
-        self.registry = ModelRegistry(self.settings.models_dir)
-        self.ledger = Ledger(self.settings.gate_dir)
         evidence = world.evidence(world.stream.config.days)
-        self.frame = evidence.frame.assign(
-            day=((evidence.times - world.moment(0) / SECOND_US) // DAY_SECONDS).astype(int), alert=False, version=""
-        )
         truth = world.stream.truth.set_index("transaction_id")["scenario"].astype(str)
-        self.frame["scenario"] = truth.reindex(self.frame["transaction_id"]).to_numpy()
+        self.frame = days_of(evidence).assign(
+            scenario=truth.reindex(evidence.frame["transaction_id"]).to_numpy(),
+            alert=False,
+            version="",
+        )
         self._transactions = list(transactions_of(evidence.transactions))
         labels = reports(world.stream.transactions, world.stream.labels)
         self._labels = [label for label in labels if label.event_time_us >= world.moment(CHAMPION_DAY)]
-
-    def __enter__(self) -> ClosedLoop:
-        self.registry.publish(self.world.champion)
+        self.settings = _own_settings(settings)
+        shutil.rmtree(self.settings.work_dir, ignore_errors=True)
+        self.registry, self.ledger = ModelRegistry(self.settings.models_dir), Ledger(self.settings.gate_dir)
+        self.registry.publish(world.champion)
         ensure_scores_topic(self.settings)
         ensure_labels_topic(self.settings)
         self._producer = Producer(self.settings.bootstrap_servers)
         command = [sys.executable, "-m", "capstone_utils.monitoring.feedback.main"]
-        log = self.settings.work_dir / "feedback.log"
-        self._feedback = Child(command, log, ROOT, self.settings.to_environment())
+        environment = self.settings.to_environment()
+        self._feedback = Child(command, self.settings.work_dir / "feedback.log", ROOT, environment)
+
+    @property
+    def metrics_address(self) -> str:
+        """Where the feedback process shows its metrics, HOST:PORT."""
+        return f"{self.settings.host}:{self.settings.feedback_metrics_port}"
+
+    def stop(self) -> None:
+        """End the feedback process."""
+        self._feedback.stop()
+        self._producer.close()
+
+    def __enter__(self) -> ClosedLoop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._feedback.stop()
-        self._producer.close()
+        self.stop()
 
     def run_to(self, day: int) -> None:
         """Let the days pass up to the midnight that begins `day`: scores, labels, and a look at what is known then."""
@@ -158,11 +159,12 @@ class ClosedLoop:
         """Keep an event of this day."""
         self.events.append((self.day, text))
 
-    def recall_by_day(self, scenario: str | None = None) -> pd.Series:
-        """The share of each scored day's frauds that was caught, by the simulator's truth; of one kind or of all."""
+    def caught_by_day(self, scenario: str | None = None) -> pd.DataFrame:
+        """The frauds of each scored day by the simulator's truth, of one kind or of all, and those that were caught."""
         scored = self.frame[self.frame["version"] != ""]
         fraud = scored["scenario"] != "legitimate" if scenario is None else scored["scenario"] == scenario
-        return scored[fraud].groupby("day")["alert"].mean()
+        alerts = scored[fraud].groupby("day")["alert"]
+        return pd.DataFrame({"frauds": alerts.size(), "caught": alerts.sum()})
 
     def _send(self, day: int) -> None:
         """A day's scores by the champion, and the labels that become known on it."""
@@ -238,10 +240,32 @@ class ClosedLoop:
     def _page(self) -> list[Sample]:
         """The samples that the feedback process shows; none before it listens."""
         try:
-            text = httpx.get(f"http://{self.settings.host}:{self.settings.feedback_metrics_port}/metrics").text
+            text = httpx.get(f"http://{self.metrics_address}/metrics").text
         except httpx.TransportError:
             return []
         return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def days_of(evidence: Evidence) -> pd.DataFrame:
+    """The evidence's frame with the column `day`, counted from the stream's first midnight."""
+    days = evidence.times // DAY_SECONDS
+    return evidence.frame.assign(day=(days - days[0]).astype(int))
+
+
+def _own_settings(settings: Settings) -> Settings:
+    """Settings with a work directory, a port and topics of the loop's own."""
+    run = time.time_ns()
+    with bind(settings.host, 0) as free:
+        port = free.getsockname()[1]
+    return replace(
+        settings,
+        work_dir=settings.work_dir / "loop",
+        feedback_metrics_port=port,
+        transactions_topic=f"transactions.loop-{run}",
+        scores_topic=f"scores.loop-{run}",
+        labels_topic=f"labels.loop-{run}",
+        shadow_topic=f"scores.shadow.loop-{run}",
+    )
 
 
 def _value(page: Sequence[Sample], name: str, **labels: str) -> float:

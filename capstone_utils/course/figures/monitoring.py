@@ -11,22 +11,6 @@ from matplotlib.figure import Figure
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, RED, describe
 
 
-def draw_quality_over_time(days: pd.DataFrame, drift_day: int) -> Figure:
-    """Precision, recall and the share of labels that have arrived, by day; `days` is from `quality_by_day`."""
-    figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(9, 4), height_ratios=(3, 1))
-    top.plot(days.index, days["precision"], marker="o", color=BLUE, label="precision, where all labels are known")
-    top.plot(days.index, days["recall"], marker="o", color=GREEN, label="recall, among frauds reported so far")
-    top.axvline(drift_day, color=RED, linestyle="--")
-    top.text(drift_day, 0.03, " a new kind of fraud", color=RED, fontsize=9)
-    top.set(title="Quality by day of the payment, as far as labels have arrived", ylim=(0, 1.05))
-    top.legend(loc="lower left")
-    bottom.bar(days.index, days["labels_known"], color=MUTED)
-    bottom.set(ylabel="labels\nknown", ylim=(0, 1.05), xlabel="day of the stream")
-    return describe(
-        figure, f"Precision, recall and the share of labels known, by day; new fraud begins on day {drift_day}."
-    )
-
-
 def draw_false_positives(rates: pd.Series) -> Figure:
     """The share of legitimate transactions that were refused, by kind of behaviour."""
     figure, axes = plt.subplots(figsize=(9, 0.6 + 0.42 * len(rates)))
@@ -39,14 +23,15 @@ def draw_false_positives(rates: pd.Series) -> Figure:
 
 
 def draw_closed_loop(
-    known: pd.DataFrame, caught: pd.Series, events: Sequence[tuple[int, str]], drift_day: int
+    known: pd.DataFrame, truth: pd.DataFrame, events: Sequence[tuple[int, str]], drift_day: int
 ) -> Figure:
     """Recall as known and as it was, and what the gauges of drift said, with each event marked.
 
-    `known` has a row a day, as `Known` names its columns; `caught` the true recall by day of the payment.
+    `known` has a row a day, as `Known` names its columns; `truth` the frauds of each day and those that were caught.
     """
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(10, 6.4), height_ratios=(3, 2))
-    week = caught.rolling(7, min_periods=3).mean()
+    sums = truth.rolling(7, min_periods=3).sum()
+    week = sums["caught"] / sums["frauds"]
     top.plot(week.index, week, color=MUTED, linestyle="--", label="the truth, last 7 days (only the simulator knows)")
     top.plot(known["day"], known["recall"], color=BLUE, linewidth=2.5, label="by labels, last settled week")
     top.plot(known["day"], known["estimate"], color=AMBER, label="estimate from the probabilities alone")

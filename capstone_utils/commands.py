@@ -13,7 +13,13 @@ from capstone_utils.course.work_directory import join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
-SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the work directory, which `run` clears
+SERVERS = (
+    "broker",
+    "prometheus",
+    "serve",
+    "worker",
+    "wheel",
+)  # they keep files in the work directory, which `run` clears
 EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 
 
@@ -193,6 +199,16 @@ def _work(_: argparse.Namespace) -> int:
     return main()
 
 
+def _wheel(_: argparse.Namespace) -> int:
+    from capstone_utils.course.labs.wheel import Wheel
+
+    with Wheel(Settings.from_environment()) as wheel:
+        wheel.spin()
+        while not wheel.over and (line := sys.stdin.readline()):
+            wheel.diagnose(line)
+    return 0
+
+
 def _refresh(_: argparse.Namespace) -> int:
     from capstone_utils.course.authoring.refresh import refresh_notebooks
 
@@ -211,6 +227,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dead-letters": _dead_letters,
     "models": _models,
     "simulate": _simulate,
+    "wheel": _wheel,
     "report": _report,
     "notebooks": _refresh,
 }

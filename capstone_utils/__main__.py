@@ -70,6 +70,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     source = report.add_mutually_exclusive_group()
     source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")
     source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
+    add("wheel", "break one part of the system, show its numbers, and ask what it was (the wheel of misfortune)")
     notebooks = add("notebooks", "keep the committed notebooks up to date")
     notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
     options = parser.parse_args(arguments)
@@ -113,7 +114,7 @@ def _enter_environment(command: str, arguments: list[str]) -> int:
     from capstone_utils import bootstrap
 
     requirements = "requirements-dev.txt" if command == "test" else "requirements.txt"
-    needs_java = command in ("run", "test", "broker", "notebooks")
+    needs_java = command in ("run", "test", "broker", "notebooks", "wheel")
     try:
         python = bootstrap.ensure_environment(requirements, needs_java)
     except bootstrap.SetupError as error:

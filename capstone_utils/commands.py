@@ -17,7 +17,7 @@ from capstone_utils.settings import ROOT, Settings
 if TYPE_CHECKING:
     from capstone_utils.monitoring.release.history import History
 
-SERVERS = ("broker", "prometheus", "serve", "worker")  # they keep files in the work directory, which `run` clears
+SERVERS = ("broker", "prometheus", "serve", "worker", "feedback", "wheel")  # `run` clears what they keep files in
 EXTRAS = "`pip install 'streaming-fraud-detection[course]'` brings everything, the extra `service` what serve needs."
 REFUSED, ANOTHER_RUNS = 3, 4  # exit statuses of retrain
 
@@ -272,6 +272,16 @@ def _feedback(_: argparse.Namespace) -> int:
     return main()
 
 
+def _wheel(_: argparse.Namespace) -> int:
+    from capstone_utils.course.labs.wheel import Wheel
+
+    with Wheel(Settings.from_environment()) as wheel:
+        wheel.spin()
+        while not wheel.over and (line := sys.stdin.readline()):
+            wheel.diagnose(line)
+    return 0
+
+
 def _refresh(_: argparse.Namespace) -> int:
     from capstone_utils.course.authoring.refresh import refresh_notebooks
 
@@ -294,6 +304,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "retrain": _retrain,
     "nightly": _nightly,
     "watch": _watch,
+    "wheel": _wheel,
     "report": _report,
     "notebooks": _refresh,
 }

@@ -9,6 +9,7 @@ import pytest
 
 from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.course.exercises.checking import EXERCISES
+from capstone_utils.course.labs.catalogue import LABS
 from capstone_utils.settings import ROOT
 
 REBUILT = notebooks()[:3]  # the limits hold for these; notebook 4 follows
@@ -93,6 +94,13 @@ def test_its_exercises_are_those_of_their_source_in_order(path, cells):
     assert {cell.id: cell.source for cell in cells if cell.id.startswith("exercise-")} == expected
     places = [next(place for place, cell in enumerate(cells) if cell.id == each.cell_id) for each in mine]
     assert places == sorted(places), "learners meet them by number"
+
+
+def test_its_labs_are_those_of_their_source_in_order(path, cells):
+    mine = [lab for lab in LABS.values() if lab.notebook == int(path.stem[1])]
+    assert mine
+    expected = [(cell.id, cell.source) for lab in mine for cell in lab.cells]
+    assert [(cell.id, cell.source) for cell in cells if cell.id.startswith("lab-")] == expected
 
 
 def test_each_objective_has_an_exercise_and_each_exercise_one_objective(path, cells):

@@ -1,4 +1,4 @@
-"""Refresh the committed notebooks: write their exercises, run them, and store their outputs."""
+"""Refresh the committed notebooks: write their exercises and labs, run them, and store their outputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from capstone_utils.course.authoring.exercise_cells import write_exercises
+from capstone_utils.course.authoring.lab_cells import write_labs
 from capstone_utils.course.authoring.runner import executed_dir, notebooks, run_course
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
@@ -23,7 +24,7 @@ class MachinePath(CapstoneError):
 
 
 def refresh_notebooks() -> int:
-    """Write the exercises' cells, run the course, and store its outputs in notebooks/.
+    """Write the exercises' and labs' cells, run the course, and store its outputs in notebooks/.
 
     Returns the exit status: 0, or 1 when a cell failed.
 
@@ -32,7 +33,7 @@ def refresh_notebooks() -> int:
     """
     for path in notebooks():
         notebook = nbformat.read(path, as_version=4)
-        if write_exercises(notebook):
+        if write_exercises(notebook) + write_labs(notebook):
             write_text(path, nbformat.writes(notebook) + "\n")
     if run_course() != 0:
         return 1

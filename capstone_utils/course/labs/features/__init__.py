@@ -1,0 +1,1 @@
+"""Labs of notebook 2: features and clocks."""

@@ -1,0 +1,1 @@
+"""Labs of notebook 1: the log and its consumers."""

@@ -1,0 +1,1 @@
+"""Labs of notebook 4: gauges, and what they do not see."""

@@ -1,0 +1,1 @@
+"""Labs of notebook 3: the model and the service."""

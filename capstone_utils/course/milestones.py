@@ -27,6 +27,7 @@ MILESTONES = {
         "metrics integrated",
         "dashboards in real time",
         "alerts configured",
+        "model kept up to date",
     ),
 }
 MET, UNMET = "\u2713", "unmet"
@@ -42,6 +43,7 @@ class Milestones:
     ✓      metrics integrated       Prometheus scrapes the service
     unmet  dashboards in real time  its check did not run
     unmet  alerts configured        no alert fired
+    unmet  model kept up to date    its check did not run
     """
 
     def __init__(self, notebook: str) -> None:

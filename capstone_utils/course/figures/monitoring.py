@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, RED, describe
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, PURPLE, RED, describe
 
 
 def draw_false_positives(rates: pd.Series) -> Figure:
@@ -32,8 +32,8 @@ def draw_closed_loop(
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(10, 6.4), height_ratios=(3, 2))
     sums = truth.rolling(7, min_periods=3).sum()
     week = sums["caught"] / sums["frauds"]
-    top.plot(week.index, week, color=MUTED, linestyle="--", label="the truth, last 7 days (only the simulator knows)")
-    top.plot(known["day"], known["recall"], color=BLUE, linewidth=2.5, label="by labels, last settled week")
+    top.plot(week.index, week, color=MUTED, linestyle="--", label="recall in truth, last 7 days")
+    top.plot(known["day"], known["recall"], color=BLUE, linewidth=2.5, label="recall by labels, last settled week")
     top.plot(known["day"], known["estimate"], color=AMBER, label="estimate from the probabilities alone")
     top.set(
         title="Recall: what is true, what the bank knows, what the model believes", ylim=(0.4, 1.12), ylabel="recall"
@@ -54,6 +54,6 @@ def draw_closed_loop(
     last_day, last = marked[-1]
     return describe(
         figure,
-        "Recall by labels, in truth and as estimated, and two drift gauges, by day, with "
+        "Recall by labels, in truth and as estimated, precision, and two drift gauges, by day, with "
         f"{len(marked)} events marked, from the new fraud on day {drift_day} to day {last_day}, {last}.",
     )

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, PURPLE, RED, describe
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, RED, describe
 
 
 def draw_false_positives(rates: pd.Series) -> Figure:

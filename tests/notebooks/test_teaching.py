@@ -1,5 +1,6 @@
 """What makes the notebooks a course: small cells, short sentences, exercises, described pictures, links that lead."""
 
+import ast
 import re
 from pathlib import Path
 from statistics import median
@@ -9,6 +10,8 @@ import pytest
 
 from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.course.exercises.checking import EXERCISES
+from capstone_utils.course.learner.guesses import GUESSES
+from capstone_utils.course.learner.recall import QUIZZES
 from capstone_utils.settings import ROOT
 
 REBUILT = notebooks()[:3]  # the limits hold for these; notebook 4 follows
@@ -20,7 +23,7 @@ COLAB = SITE.replace("github.com", "colab.research.google.com/github")
 MEDIAN_LINES, LONGEST_LINES = 5, 12
 CODE_CELLS_IN_A_ROW = 2
 PARAGRAPH_WORDS, SENTENCE_WORDS = 80, 32
-LEAST_EXERCISES = 6
+LEAST_EXERCISES, LEAST_GUESSES = 6, 4
 ALT_WORDS = range(8, 41)
 LARGEST_MB = 1.0
 
@@ -111,6 +114,43 @@ def test_its_exercises_ask_for_recall_use_and_analysis(path):
     stars = {each.stars for each in EXERCISES.values() if each.id.startswith(f"{path.stem[1]}.")}
     assert stars >= {2, 3}
     assert stars & {1, 4}
+
+
+def calls(cells, function) -> dict[str, tuple[int, ast.Call]]:
+    """Each call of a function by its first argument, with its cell's place."""
+    return {
+        node.args[0].value: (place, node)
+        for place, cell in enumerate(cells)
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+    }
+
+
+def names(node, context) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)}
+
+
+def test_a_guess_stands_before_what_it_asks_and_is_revealed_by_what_ran_since(path, cells):
+    mine = [number for number in GUESSES if number[1] == path.stem[1]]
+    guessed, revealed = calls(cells, "guess"), calls(cells, "reveal")
+    assert len(mine) >= LEAST_GUESSES
+    assert list(guessed) == list(revealed) == mine, "learners meet them by number"
+    for number in mine:
+        (asked_at, asked), (shown_at, shown) = guessed[number], revealed[number]
+        assert asked.args[1].value is None, "nobody guesses for the learner"
+        since = [ast.parse(cell.source) for cell in cells[asked_at + 1 : shown_at + 1] if cell.cell_type == "code"]
+        made = set().union(*(names(tree, ast.Store) for tree in since))
+        assert made & names(shown.args[1], ast.Load), f"{number} is not of what ran after the guess"
+
+
+@pytest.mark.parametrize("number", ["R2", "R3"])
+def test_it_opens_with_three_questions_from_before(number):
+    cells = nbformat.read(notebooks()[int(number[1]) - 1], as_version=4).cells
+    expected = QUIZZES[number].cells
+    assert {cell.id: cell.source for cell in cells if cell.id in expected} == expected
+    opening = [cell.id for cell in cells[: cells.index(next(c for c in cells if c.id == "cell-04"))]]
+    assert opening[-2:] == list(expected)
 
 
 def test_its_pictures_are_described_for_those_who_cannot_see_them(cells):

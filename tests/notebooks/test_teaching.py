@@ -1,6 +1,7 @@
 """What makes the notebooks a course: small cells, short sentences, exercises, described pictures, links that lead."""
 
 import ast
+import builtins
 import re
 from pathlib import Path
 from statistics import median
@@ -26,6 +27,9 @@ PARAGRAPH_WORDS, SENTENCE_WORDS = 80, 32
 LEAST_EXERCISES, LEAST_GUESSES = 6, 4
 ALT_WORDS = range(8, 41)
 LARGEST_MB = 1.0
+WORDS_A_MINUTE, CODE_LINES_A_MINUTE = 120, 10  # of a reader who thinks; a picture takes a minute
+STUDY_MINUTES = 45  # a sitting
+STOPS = {"stop-here": "second", "deeper-says": "deeper", "cell-55": "second"}  # of notebook 3: where a part begins
 
 
 @pytest.fixture(params=REBUILT, ids=lambda path: path.stem)
@@ -114,6 +118,64 @@ def test_its_exercises_ask_for_recall_use_and_analysis(path):
     stars = {each.stars for each in EXERCISES.values() if each.id.startswith(f"{path.stem[1]}.")}
     assert stars >= {2, 3}
     assert stars & {1, 4}
+
+
+def parts(path, cells) -> dict[str, list]:
+    """The cells of each sitting; those that run only behind the switch are a part of their own."""
+    part, found = "first", {"first": []}
+    for cell in cells:
+        part = STOPS.get(cell.id, part) if path.stem[1] == "3" else part
+        found.setdefault(part, []).append(cell)
+    return found
+
+
+def study_minutes(cells) -> float:
+    """Reading time without the exercises' cells and what is folded."""
+    prose = [re.sub(r"<details>.*?</details>", "", c.source, flags=re.DOTALL) for c in cells if c.cell_type != "code"]
+    code = [cell for cell in cells if cell.cell_type == "code" and not cell.id.startswith("exercise-")]
+    shown = [cell for cell in code if not is_plumbing(cell) and cell.id != SET_UP]
+    pictures = sum("image/png" in output.get("data", {}) for cell in shown for output in cell.outputs)
+    words = sum(len(re.sub(r"\]\([^)]*\)", "]", text).split()) for text in prose)
+    return words / WORDS_A_MINUTE + sum(map(lines, shown)) / CODE_LINES_A_MINUTE + pictures
+
+
+def test_a_sitting_is_shorter_than_a_lesson(path, cells):
+    for name, part in parts(path, cells).items():
+        assert study_minutes(part) <= STUDY_MINUTES, name
+
+
+def test_the_second_sitting_needs_nothing_of_the_first():
+    path = notebooks()[2]
+    cells = nbformat.read(path, as_version=4).cells
+    second = [cells[1], *parts(path, cells)["second"]]
+    assert next(cell for cell in cells if cell.id == "stop-here").source.startswith("**Stop here.**")
+    known = {*dir(builtins), "display"}
+    for cell in second:
+        if cell.cell_type == "code":
+            known |= bound(tree := ast.parse(cell.source))
+            assert names(tree, ast.Load) <= known, cell.id
+
+
+def bound(tree) -> set[str]:
+    """The names that a cell's code gives a value to, anywhere in it."""
+    imports = [each for each in ast.walk(tree) if isinstance(each, ast.Import | ast.ImportFrom)]
+    imported = {(each.asname or each.name).split(".")[0] for statement in imports for each in statement.names}
+    functions = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+    arguments = {each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)}
+    return names(tree, ast.Store) | imported | functions | arguments
+
+
+def test_deeper_cells_run_only_behind_the_switch_and_nothing_needs_them():
+    path = notebooks()[2]
+    cells = nbformat.read(path, as_version=4).cells
+    switch, *deeper = [cell for cell in parts(path, cells)["deeper"] if cell.cell_type == "code"]
+    assert 'os.environ.get("CAPSTONE_DEEPER")' in switch.source
+    assert len(deeper) >= 8
+    for cell in deeper:
+        *imports, guarded = ast.parse(cell.source).body
+        assert all(isinstance(each, ast.Import | ast.ImportFrom) for each in imports), cell.id
+        assert isinstance(guarded, ast.If), cell.id
+        assert guarded.test.id == "DEEPER"
 
 
 def calls(cells, function) -> dict[str, tuple[int, ast.Call]]:

@@ -17,7 +17,6 @@ from capstone_utils.settings import ROOT
 
 REBUILT = notebooks()[:3]  # the limits hold for these; notebook 4 follows
 PLUMBING = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["plumbing"]}
-SET_UP = "cell-01"
 SITE = "https://github.com/OWNER/streaming-fraud-detection/blob/main/"
 COLAB = SITE.replace("github.com", "colab.research.google.com/github")
 
@@ -44,7 +43,7 @@ def cells(path):
 
 @pytest.fixture
 def visible(cells):
-    return [cell for cell in cells if not (cell.cell_type == "code" and (is_plumbing(cell) or cell.id == SET_UP))]
+    return [cell for cell in cells if not (cell.cell_type == "code" and is_plumbing(cell))]
 
 
 def is_plumbing(cell) -> bool:
@@ -133,7 +132,7 @@ def study_minutes(cells) -> float:
     """Reading time without the exercises' cells and what is folded."""
     prose = [re.sub(r"<details>.*?</details>", "", c.source, flags=re.DOTALL) for c in cells if c.cell_type != "code"]
     code = [cell for cell in cells if cell.cell_type == "code" and not cell.id.startswith("exercise-")]
-    shown = [cell for cell in code if not is_plumbing(cell) and cell.id != SET_UP]
+    shown = [cell for cell in code if not is_plumbing(cell)]
     pictures = sum("image/png" in output.get("data", {}) for cell in shown for output in cell.outputs)
     words = sum(len(re.sub(r"\]\([^)]*\)", "]", text).split()) for text in prose)
     return words / WORDS_A_MINUTE + sum(map(lines, shown)) / CODE_LINES_A_MINUTE + pictures
@@ -232,6 +231,26 @@ def test_its_links_lead_somewhere_from_wherever_it_is_opened(path):
     for link in links:
         inside = link.removeprefix(SITE).removeprefix(COLAB).partition("#")[0]
         assert inside.startswith("https://") or (ROOT / inside).exists(), link
+
+
+def test_a_learner_in_colab_is_told_to_keep_a_copy(cells):
+    assert "*File > Save a copy in Drive*" in cells[0].source
+
+
+def test_it_prints_no_address_of_the_readers_own_machine(cells):
+    for cell in cells:
+        if cell.cell_type == "code" and "show(" not in cell.source:  # which prints none in Colab
+            assert "127.0.0.1" not in str(cell.outputs), cell.id
+
+
+def test_it_ends_with_a_passport_for_the_next(cells):
+    last = [cell.source for cell in cells if cell.cell_type == "code" and is_plumbing(cell)][-3:]
+    assert any(source.endswith("print_line()") for source in last)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_its_set_up_is_a_form(path):
+    assert nbformat.read(path, as_version=4).cells[1].metadata == PLUMBING
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)

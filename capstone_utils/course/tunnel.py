@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from capstone_utils.course.machine import read_secret
 
 TOKEN, USER, PASSWORD = "NGROK_AUTHTOKEN", "CAPSTONE_TUNNEL_USER", "CAPSTONE_TUNNEL_PASSWORD"
 
@@ -10,10 +10,10 @@ TOKEN, USER, PASSWORD = "NGROK_AUTHTOKEN", "CAPSTONE_TUNNEL_USER", "CAPSTONE_TUN
 def open_tunnel(port: int) -> str | None:
     """Open a tunnel to 127.0.0.1:`port`, behind a user and password; return its public URL.
 
-    The environment names the account's token, and the user and password that callers need. None is returned unless all
-    three are set. The tunnel ends with this process, or with `pyngrok.ngrok.kill()`.
+    The account's token, and the user and password that callers need, are environment variables or secrets in Colab.
+    None is returned unless all three are set. The tunnel ends with this process, or with `pyngrok.ngrok.kill()`.
     """
-    token, user, password = (os.environ.get(name) for name in (TOKEN, USER, PASSWORD))
+    token, user, password = (read_secret(name) for name in (TOKEN, USER, PASSWORD))
     if not (token and user and password):
         print(f"no tunnel: it opens only when {TOKEN}, {USER} and {PASSWORD} are set")
         return None

@@ -14,6 +14,7 @@ from capstone_utils.settings import ROOT, Settings
 LOCKS = "locks"  # a folder of the work directory
 IN_USE = "in-use"  # the lock that all share, and that a run has alone while it clears
 MADE_BY_RUN = "made-by-a-run"  # a mark: the next run may clear the folder
+PASSPORT = "passport.json"  # what the learner has done; no run clears it
 
 _held: dict[Path, TextIOWrapper] = {}  # this process's locks; a closed file would let its lock go
 
@@ -38,7 +39,7 @@ def take_over(work_dir: Path) -> None:
         WorkDirTaken: when it holds other things, or another process works in it.
     """
     mark = work_dir / LOCKS / MADE_BY_RUN
-    others = [each for each in work_dir.glob("*") if each.name != LOCKS]
+    others = [each for each in work_dir.glob("*") if each.name not in (LOCKS, PASSPORT)]
     if others and not (work_dir.is_relative_to(ROOT / "build") or mark.exists()):
         raise WorkDirTaken(
             f"CAPSTONE_WORK_DIR={work_dir} is not empty and no run made it. Name an empty one: a run clears it."

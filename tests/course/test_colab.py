@@ -14,6 +14,8 @@ from packaging.utils import canonicalize_name
 
 from capstone_utils.course import colab
 from capstone_utils.course.authoring.runner import notebooks
+from capstone_utils.course.learner.passport import change_passport
+from capstone_utils.course.learner.passport_line import write_line
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java
 from capstone_utils.settings import ROOT
 
@@ -78,6 +80,33 @@ def test_where_everything_is_there_nothing_is_installed_and_one_line_says_what_w
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"Python {sys.version_info[0]}.{sys.version_info[1]}")
     assert all(name in line for name in ("Java ", *colab.SHOWN))
+
+
+def test_in_colab_it_ends_by_saying_that_nothing_of_colabs_own_was_changed(fake_colab, monkeypatch, capsys):
+    monkeypatch.setattr(colab, "install", lambda names: None)
+    with matplotlib.rc_context():
+        colab.setup()
+    assert capsys.readouterr().out.splitlines()[-1] == "ready; nothing of Colab's own was changed"
+
+
+def test_in_colab_what_was_changed_all_the_same_is_named(fake_colab, monkeypatch, capsys):
+    versions = iter([["alpha==1.0", "beta==1.0"], ["alpha==2.0", "beta==1.0", "gamma==1.0"]])
+    monkeypatch.setattr(colab, "installed_versions", lambda: next(versions))
+    with matplotlib.rc_context():
+        colab.setup()
+    assert capsys.readouterr().out.splitlines()[-1] == "ready; changed: alpha==1.0"
+
+
+def test_a_passport_is_taken_over_and_a_damaged_one_refused_in_words(monkeypatch, tmp_path, capsys):
+    change_passport(lambda passport: passport.stamps.add("1.2"))
+    line = write_line()
+    monkeypatch.setenv("CAPSTONE_WORK_DIR", str(tmp_path / "another"))
+    with matplotlib.rc_context():
+        colab.setup(line)
+        colab.setup(line[:-3])
+    first, second = (said for said in capsys.readouterr().out.splitlines() if "passport" in said)
+    assert first == "your passport: 1 stamps, 0 guesses"
+    assert second.endswith("Copy the whole line that begins with SFD1-. The notebook goes on without it.")
 
 
 def test_only_what_is_missing_is_asked_for(monkeypatch):

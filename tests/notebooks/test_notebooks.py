@@ -72,7 +72,7 @@ def test_it_shows_pictures_and_no_path_of_a_machine(code):
 
 
 def test_its_cells_are_small_and_its_outputs_short(code):
-    assert max(cell.source.count("\n") + 1 for cell in code) <= LONGEST_CELL
+    assert max(cell.source.count("\n") + 1 for cell in code[1:]) <= LONGEST_CELL  # the set-up is a form
     texts = [output.get("text", "") for cell in code for output in cell.outputs]
     assert max(text.count("\n") for text in texts) <= 30
 

@@ -1,5 +1,7 @@
 """What makes the notebooks a course: small cells, short sentences, exercises, described pictures, links that lead."""
 
+import ast
+import builtins
 import re
 from pathlib import Path
 from statistics import median
@@ -10,20 +12,24 @@ import pytest
 from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.course.exercises.checking import EXERCISES
 from capstone_utils.course.labs.catalogue import LABS
+from capstone_utils.course.learner.guesses import GUESSES
+from capstone_utils.course.learner.recall import QUIZZES
 from capstone_utils.settings import ROOT
 
 REBUILT = notebooks()[:3]  # the limits hold for these; notebook 4 follows
 PLUMBING = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["plumbing"]}
-SET_UP = "cell-01"
 SITE = "https://github.com/OWNER/streaming-fraud-detection/blob/main/"
 COLAB = SITE.replace("github.com", "colab.research.google.com/github")
 
 MEDIAN_LINES, LONGEST_LINES = 5, 12
 CODE_CELLS_IN_A_ROW = 2
 PARAGRAPH_WORDS, SENTENCE_WORDS = 80, 32
-LEAST_EXERCISES = 6
+LEAST_EXERCISES, LEAST_GUESSES = 6, 4
 ALT_WORDS = range(8, 41)
 LARGEST_MB = 1.0
+WORDS_A_MINUTE, CODE_LINES_A_MINUTE = 120, 10  # of a reader who thinks; a picture takes a minute
+STUDY_MINUTES = 45  # a sitting
+STOPS = {"stop-here": "second", "deeper-says": "deeper", "cell-55": "second"}  # of notebook 3: where a part begins
 
 
 @pytest.fixture(params=REBUILT, ids=lambda path: path.stem)
@@ -38,7 +44,7 @@ def cells(path):
 
 @pytest.fixture
 def visible(cells):
-    return [cell for cell in cells if not (cell.cell_type == "code" and (is_plumbing(cell) or cell.id == SET_UP))]
+    return [cell for cell in cells if not (cell.cell_type == "code" and is_plumbing(cell))]
 
 
 def is_plumbing(cell) -> bool:
@@ -121,6 +127,101 @@ def test_its_exercises_ask_for_recall_use_and_analysis(path):
     assert stars & {1, 4}
 
 
+def parts(path, cells) -> dict[str, list]:
+    """The cells of each sitting; those that run only behind the switch are a part of their own."""
+    part, found = "first", {"first": []}
+    for cell in cells:
+        part = STOPS.get(cell.id, part) if path.stem[1] == "3" else part
+        found.setdefault(part, []).append(cell)
+    return found
+
+
+def study_minutes(cells) -> float:
+    """Reading time without the exercises' cells and what is folded."""
+    prose = [re.sub(r"<details>.*?</details>", "", c.source, flags=re.DOTALL) for c in cells if c.cell_type != "code"]
+    code = [cell for cell in cells if cell.cell_type == "code" and not cell.id.startswith("exercise-")]
+    shown = [cell for cell in code if not is_plumbing(cell)]
+    pictures = sum("image/png" in output.get("data", {}) for cell in shown for output in cell.outputs)
+    words = sum(len(re.sub(r"\]\([^)]*\)", "]", text).split()) for text in prose)
+    return words / WORDS_A_MINUTE + sum(map(lines, shown)) / CODE_LINES_A_MINUTE + pictures
+
+
+def test_a_sitting_is_shorter_than_a_lesson(path, cells):
+    for name, part in parts(path, cells).items():
+        assert study_minutes(part) <= STUDY_MINUTES, name
+
+
+def test_the_second_sitting_needs_nothing_of_the_first():
+    path = notebooks()[2]
+    cells = nbformat.read(path, as_version=4).cells
+    second = [cells[1], *parts(path, cells)["second"]]
+    assert next(cell for cell in cells if cell.id == "stop-here").source.startswith("**Stop here.**")
+    known = {*dir(builtins), "display"}
+    for cell in second:
+        if cell.cell_type == "code":
+            known |= bound(tree := ast.parse(cell.source))
+            assert names(tree, ast.Load) <= known, cell.id
+
+
+def bound(tree) -> set[str]:
+    """The names that a cell's code gives a value to, anywhere in it."""
+    imports = [each for each in ast.walk(tree) if isinstance(each, ast.Import | ast.ImportFrom)]
+    imported = {(each.asname or each.name).split(".")[0] for statement in imports for each in statement.names}
+    functions = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+    arguments = {each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)}
+    return names(tree, ast.Store) | imported | functions | arguments
+
+
+def test_deeper_cells_run_only_behind_the_switch_and_nothing_needs_them():
+    path = notebooks()[2]
+    cells = nbformat.read(path, as_version=4).cells
+    switch, *deeper = [cell for cell in parts(path, cells)["deeper"] if cell.cell_type == "code"]
+    assert 'os.environ.get("CAPSTONE_DEEPER")' in switch.source
+    assert len(deeper) >= 8
+    for cell in deeper:
+        *imports, guarded = ast.parse(cell.source).body
+        assert all(isinstance(each, ast.Import | ast.ImportFrom) for each in imports), cell.id
+        assert isinstance(guarded, ast.If), cell.id
+        assert guarded.test.id == "DEEPER"
+
+
+def calls(cells, function) -> dict[str, tuple[int, ast.Call]]:
+    """Each call of a function by its first argument, with its cell's place."""
+    return {
+        node.args[0].value: (place, node)
+        for place, cell in enumerate(cells)
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+    }
+
+
+def names(node, context) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, context)}
+
+
+def test_a_guess_stands_before_what_it_asks_and_is_revealed_by_what_ran_since(path, cells):
+    mine = [number for number in GUESSES if number[1] == path.stem[1]]
+    guessed, revealed = calls(cells, "guess"), calls(cells, "reveal")
+    assert len(mine) >= LEAST_GUESSES
+    assert list(guessed) == list(revealed) == mine, "learners meet them by number"
+    for number in mine:
+        (asked_at, asked), (shown_at, shown) = guessed[number], revealed[number]
+        assert asked.args[1].value is None, "nobody guesses for the learner"
+        since = [ast.parse(cell.source) for cell in cells[asked_at + 1 : shown_at + 1] if cell.cell_type == "code"]
+        made = set().union(*(names(tree, ast.Store) for tree in since))
+        assert made & names(shown.args[1], ast.Load), f"{number} is not of what ran after the guess"
+
+
+@pytest.mark.parametrize("number", ["R2", "R3"])
+def test_it_opens_with_three_questions_from_before(number):
+    cells = nbformat.read(notebooks()[int(number[1]) - 1], as_version=4).cells
+    expected = QUIZZES[number].cells
+    assert {cell.id: cell.source for cell in cells if cell.id in expected} == expected
+    opening = [cell.id for cell in cells[: cells.index(next(c for c in cells if c.id == "cell-04"))]]
+    assert opening[-2:] == list(expected)
+
+
 def test_its_pictures_are_described_for_those_who_cannot_see_them(cells):
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
@@ -138,6 +239,26 @@ def test_its_links_lead_somewhere_from_wherever_it_is_opened(path):
     for link in links:
         inside = link.removeprefix(SITE).removeprefix(COLAB).partition("#")[0]
         assert inside.startswith("https://") or (ROOT / inside).exists(), link
+
+
+def test_a_learner_in_colab_is_told_to_keep_a_copy(cells):
+    assert "*File > Save a copy in Drive*" in cells[0].source
+
+
+def test_it_prints_no_address_of_the_readers_own_machine(cells):
+    for cell in cells:
+        if cell.cell_type == "code" and "show(" not in cell.source:  # which prints none in Colab
+            assert "127.0.0.1" not in str(cell.outputs), cell.id
+
+
+def test_it_ends_with_a_passport_for_the_next(cells):
+    last = [cell.source for cell in cells if cell.cell_type == "code" and is_plumbing(cell)][-3:]
+    assert any(source.endswith("print_line()") for source in last)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_its_set_up_is_a_form(path):
+    assert nbformat.read(path, as_version=4).cells[1].metadata == PLUMBING
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from capstone_utils.course.authoring.runner import notebooks
+from capstone_utils.course.authoring.runner import DEEPER, notebooks
 from capstone_utils.settings import ROOT
 
 SCRATCH = ROOT / "build" / "test"
@@ -59,7 +59,7 @@ def _in_turn(steps: Steps, output: IO[str] | None) -> list[tuple[bool, str]]:
 def _run(*module: str, output: IO[str] | None = None, **environment: str) -> bool:
     """True when `python -m MODULE ...` ends well."""
     command = [sys.executable, "-m", *module]
-    environment = os.environ | ANY_PORTS | environment
+    environment = os.environ | ANY_PORTS | {DEEPER: "1"} | environment
     return subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output).returncode == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from html import escape
@@ -25,6 +26,7 @@ from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import ROOT, Settings
 
 NOTEBOOKS = ROOT / "notebooks"
+DEEPER = "CAPSTONE_DEEPER"  # at "1", notebook 3 runs its deeper part
 TRACEBACK_LINES = 15
 PROGRESS = "{desc:<36} cell {n:>2} of {total}  {elapsed}"
 NO_ALT = 'alt="No description has been provided for this image"'  # nbconvert's template knows no other
@@ -106,12 +108,13 @@ def alt_texts(notebook: NotebookNode) -> list[str]:
 
 
 def run_course() -> int:
-    """Run every notebook in order on fresh data.
+    """Run every notebook in order on fresh data, deeper parts included unless CAPSTONE_DEEPER says otherwise.
 
     Returns the exit status: 0, or 1 at the first cell that fails.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # after Ctrl-C it would print the interrupted cell's error
+    os.environ.setdefault(DEEPER, "1")
     work_dir = Settings.from_environment().work_dir
     take_over(work_dir)
     paths = notebooks()

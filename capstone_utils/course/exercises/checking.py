@@ -9,6 +9,7 @@ from capstone_utils.course.exercises.exercise import Exercise
 from capstone_utils.course.exercises.features import mistakes, parity, windows
 from capstone_utils.course.exercises.ingestion import groups, log, schema
 from capstone_utils.course.exercises.serving import honesty, judging, rules, running, service
+from capstone_utils.course.learner.passport import read_passport, stamp
 
 SECONDS = 4.5  # a cell ends within five
 MODULES = (log, schema, groups, windows, mistakes, parity, judging, honesty, rules, service, running)
@@ -20,7 +21,6 @@ EXERCISES: dict[str, Exercise] = {
     )
 }
 
-_solved: set[str] = set()
 _hinted: Counter[str] = Counter()
 
 
@@ -34,10 +34,9 @@ def check(number: str, answer: object, **given: object) -> None:
     if message is None:
         print(f'Your turn ({number}). Change the cell and run it again; hint("{number}") helps.')
     elif message:
-        _solved.discard(number)
         print(f"Not yet ({number}). {message}")
     else:
-        _solved.add(number)
+        stamp(number)
         print(f"Right ({number}). {exercise.praise}")
 
 
@@ -67,7 +66,7 @@ def solution(number: str) -> None:
 
 
 def progress(notebook: int) -> None:
-    """Print which exercises of a notebook are solved in this kernel, and which one is next."""
-    numbers = [number for number in EXERCISES if number.startswith(f"{notebook}.")]
-    left = [number for number in numbers if number not in _solved]
+    """Print how many exercises of a notebook are solved, and which one is next."""
+    numbers, stamps = [number for number in EXERCISES if number.startswith(f"{notebook}.")], read_passport().stamps
+    left = [number for number in numbers if number not in stamps]
     print(f"Exercises: {len(numbers) - len(left)} of {len(numbers)} solved" + (f"; next: {left[0]}" if left else ""))

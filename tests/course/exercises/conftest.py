@@ -49,6 +49,12 @@ CANDIDATES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def passport(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is solved in a test stays in it."""
+    monkeypatch.setenv("CAPSTONE_WORK_DIR", str(tmp_path))
+
+
 @pytest.fixture(scope="session")
 def notebook_1(broker: Broker) -> Names:
     """Notebook 1 with nine messages in a topic."""

@@ -128,11 +128,11 @@ def test_its_exercises_ask_for_recall_use_and_analysis(path):
 
 
 def parts(path, cells) -> dict[str, list]:
-    """The cells of each sitting; those that run only behind the switch are a part of their own."""
+    """The cells of each sitting; labs, and what runs only behind the switch, are parts of their own."""
     part, found = "first", {"first": []}
     for cell in cells:
         part = STOPS.get(cell.id, part) if path.stem[1] == "3" else part
-        found.setdefault(part, []).append(cell)
+        found.setdefault("labs" if cell.id.startswith("lab") else part, []).append(cell)
     return found
 
 
@@ -154,7 +154,7 @@ def test_a_sitting_is_shorter_than_a_lesson(path, cells):
 def test_the_second_sitting_needs_nothing_of_the_first():
     path = notebooks()[2]
     cells = nbformat.read(path, as_version=4).cells
-    second = [cells[1], *parts(path, cells)["second"]]
+    second = [cells[1], *parts(path, cells)["second"], *parts(path, cells)["labs"]]
     assert next(cell for cell in cells if cell.id == "stop-here").source.startswith("**Stop here.**")
     known = {*dir(builtins), "display"}
     for cell in second:

@@ -100,7 +100,7 @@ class BrokerKilled(Incident):
             start_broker(self._settings)
         if self._flow is not None:
             self._finish()
-        return f"the broker answers at {self._broker.bootstrap_servers}: {self._broker.running()}"
+        return f"the broker answers: {self._broker.running()}"
 
     def _java(self) -> list[psutil.Process]:
         """The broker's own process, where this process started it."""

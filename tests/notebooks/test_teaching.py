@@ -132,7 +132,7 @@ def parts(path, cells) -> dict[str, list]:
     part, found = "first", {"first": []}
     for cell in cells:
         part = STOPS.get(cell.id, part) if path.stem[1] == "3" else part
-        found.setdefault("labs" if cell.id.startswith("lab") else part, []).append(cell)
+        found.setdefault("labs" if cell.id.startswith(("lab-", "labs-")) else part, []).append(cell)
     return found
 
 

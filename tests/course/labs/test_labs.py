@@ -14,7 +14,7 @@ SECONDS = 40
 ON_THE_BROKER, WITH_MODELS = (1, 2, 3, 4, 7), (5, 6, 8, 9)
 FIXTURES = dict.fromkeys(ON_THE_BROKER, "on_the_broker") | dict.fromkeys(WITH_MODELS, "with_models")
 STEADY = {  # words of the steady state, at a lab's end
-    1: "the broker answers at 127.0.0.1:{port}: True",
+    1: "the broker answers: True",
     2: "0 left unread",
     3: "0 payments without a count, 0 too late",
     4: "wait in the fullest partition",

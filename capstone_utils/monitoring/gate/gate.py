@@ -92,12 +92,14 @@ def weigh(
     spec: FeatureSpec = SPEC,
     more_checks: Sequence[Check] = (),
     seed: int = 0,
+    honesty: Sequence[Check] = (),
 ) -> tuple[GateReport, Models | None]:
     """The gate's report and, where labels and features are sound, the challenger that it is about.
 
     The cheap checks come first: on labels that are wrong nothing is trained. `more_checks` are counted among them.
+    `honesty` takes the place of the gate's own checks of the features, where these do not come from a spec alone.
     """
-    checks = [*honesty_checks(evidence, spec), *more_checks]
+    checks = [*(honesty or honesty_checks(evidence, spec)), *more_checks]
     if not checks[0].passed:  # the champion cannot read such features
         return GateReport(evidence.now, champion.version, checks), None
     checks.append(frozen_check(frozen.changed(evidence)))

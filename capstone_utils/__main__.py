@@ -64,7 +64,77 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     nightly.add_argument("folder", nargs="?", type=Path, help=HISTORY)
     for command in (retrain, nightly):
         command.add_argument("--as-of", metavar="DAY", help="as of the midnight UTC that begins a day like 2026-03-09")
+    watch = add("watch", "go back to the model before, when the champion's settled payments break what it promised")
+    watch.add_argument("--every", type=float, metavar="SECONDS", help="look again after so long, until Ctrl-C (once)")
     project = add("project", "check your capstone, a feature or a thief of your own, and write its report")
     project.add_argument("action", choices=["check"])
     project.add_argument("file", type=Path, help="your my_feature.py; report.md is written beside it")
     project.add_argument("--small", action="store_true", help="small worlds: a try in half a minute")
+    report = add("report", "fill the tables and figures of the documents from a run's results")
+    source = report.add_mutually_exclusive_group()
+    source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")
+    source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
+    add("wheel", "break one part of the system, show its numbers, and ask what it was (the wheel of misfortune)")
+    notebooks = add("notebooks", "keep the committed notebooks up to date")
+    notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
+    options = parser.parse_args(arguments)
+    if options.command == "models" and (options.action == "use") != bool(options.version):
+        models.error("a VERSION goes with `use`, and only with it")
+    return options
+
+
+def installed() -> int:
+    """The console script `capstone`, which pip installs: the command in pip's environment, without a .venv."""
+    return main(sys.argv[1:], own_environment=False)
+
+
+def main(arguments: list[str], own_environment: bool = CHECKOUT) -> int:
+    """The exit status of the command: 0 when it went well, 1 when it failed, 2 for wrong use, 130 after Ctrl-C."""
+    if os.name == "nt":
+        return _complain("Windows is supported through WSL (run the same command in it) or through docker/.", 2)
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        wanted = "{}.{} to {}.{}".format(*OLDEST, *NEWEST)
+        return _complain(f"This course runs on Python {wanted}; this is {found} ({sys.executable}).", 2)
+    options = parse_arguments(arguments)
+
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or each kernel prints four lines about debuggers
+    if not CHECKOUT and options.command in OF_THE_REPOSITORY:
+        return _complain(f"{options.command} works on the repository's files: clone it, and run it there.", 2)
+    status = _enter_environment(options.command, arguments) if own_environment else 0
+    if status:
+        return status
+
+    try:
+        from capstone_utils.commands import run_command
+    except KeyboardInterrupt:
+        return _complain("Stopped.", 130)
+
+    return run_command(options)
+
+
+def _enter_environment(command: str, arguments: list[str]) -> int:
+    """Go on in the checkout's .venv, set up where needed; the exit status where that fails, 0 when we are in it."""
+    from capstone_utils import bootstrap
+
+    requirements = "requirements-dev.txt" if command == "test" else "requirements.txt"
+    needs_java = command in ("run", "test", "broker", "notebooks", "wheel")
+    try:
+        python = bootstrap.ensure_environment(requirements, needs_java)
+    except bootstrap.SetupError as error:
+        return _complain(str(error), 1)
+    except KeyboardInterrupt:
+        return _complain("Stopped. The next command goes on with the set-up.", 130)
+    if not python.parent.parent.samefile(sys.prefix):
+        sys.stdout.flush()
+        os.execv(python, [str(python), "-m", "capstone_utils", *arguments])
+    return 0
+
+
+def _complain(sentence: str, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

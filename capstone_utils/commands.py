@@ -197,4 +197,126 @@ def _nightly(options: argparse.Namespace) -> int:
     return 0
 
 
+def _history(options: argparse.Namespace, settings: Settings) -> tuple[History, int]:
+    """The history of a folder or, without one, of the topics; and the moment that is asked for, or its end."""
+    from capstone_utils.monitoring.release.history import last_midnight, moment, read_history, topics_history
+
+    if options.folder is not None:
+        history = read_history(options.folder)
+        return history, moment(history, options.as_of)
+    history = topics_history(settings)
+    return history, moment(history, options.as_of) if options.as_of else last_midnight(history)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.release.history import last_midnight, settled_rows, topics_history
+    from capstone_utils.monitoring.release.ledger import Ledger
+    from capstone_utils.monitoring.release.watch import watch
+    from capstone_utils.serving.model.registry import ModelRegistry
+
+    settings = Settings.from_environment()
+    registry = ModelRegistry(settings.models_dir)
+    while True:
+        history = topics_history(settings)
+        rows = settled_rows(history, registry.champion(), last_midnight(history))
+        found = watch(registry, Ledger(settings.gate_dir), rows)
+        fate = f"{registry.champion()} decides again" if found.rolled_back else f"{found.version} stays"
+        print(f"{len(rows):,} settled payments of {found.version}: {found.reason}; {fate}", flush=True)
+        if options.every is None:
+            return 0
+        time.sleep(options.every)
+
+
+def _project(options: argparse.Namespace) -> int:
+    from capstone_utils.course.capstone.check import check_project
+    from capstone_utils.course.capstone.worlds import FULL, SMALL
+
+    report = check_project(options.file, SMALL if options.small else FULL)
+    print(f"{report.path} has the report")
+    if report.refused_at:
+        print(f"refused at: {report.refused_at}", file=sys.stderr)
+    return 1 if report.refused_at else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.report import fill_documents, keep_results, stale_documents
+
+    if options.check:
+        stale = stale_documents()
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} says something else than docs/results.json; run: report", file=sys.stderr)
+        return 1 if stale else 0
+    if options.source:
+        keep_results(options.source)
+    for path in fill_documents():
+        print(f"filled {path.relative_to(ROOT)}")
+    return 0
+
+
+def _run(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.runner import run_course
+
+    return run_course()
+
+
+def _test(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.checks import run_checks
+
+    return run_checks()
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.service.main import main
+
+    return main()
+
+
+def _work(_: argparse.Namespace) -> int:
+    from capstone_utils.serving.worker.main import main
+
+    return main()
+
+
+def _feedback(_: argparse.Namespace) -> int:
+    from capstone_utils.monitoring.feedback.main import main
+
+    return main()
+
+
+def _wheel(_: argparse.Namespace) -> int:
+    from capstone_utils.course.labs.wheel import Wheel
+
+    with Wheel(Settings.from_environment()) as wheel:
+        wheel.spin()
+        while not wheel.over and (line := sys.stdin.readline()):
+            wheel.diagnose(line)
+    return 0
+
+
+def _refresh(_: argparse.Namespace) -> int:
+    from capstone_utils.course.authoring.refresh import refresh_notebooks
+
+    return refresh_notebooks()
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "test": _test,
+    "broker": _broker,
+    "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
+    "pager": _pager,
+    "serve": _serve,
+    "worker": _work,
+    "feedback": _feedback,
+    "dead-letters": _dead_letters,
+    "models": _models,
+    "simulate": _simulate,
+    "retrain": _retrain,
+    "nightly": _nightly,
+    "watch": _watch,
+    "wheel": _wheel,
     "project": _project,
+    "report": _report,
+    "notebooks": _refresh,
+}

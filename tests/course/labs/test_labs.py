@@ -51,12 +51,8 @@ def names(request, lab):
 
 
 @pytest.fixture
-def steady_state(lab, names):
-    return (
-        f"Steady state at the end: {STEADY[lab.number]}".format(port=names["broker"].port)
-        if lab.number == 1
-        else STEADY[lab.number]
-    )
+def steady_state(lab):
+    return STEADY[lab.number]
 
 
 @pytest.fixture(autouse=True)

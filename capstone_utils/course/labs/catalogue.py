@@ -5,7 +5,7 @@ from __future__ import annotations
 from capstone_utils.course.labs.features import fast_clock
 from capstone_utils.course.labs.ingestion import broker_killed, hot_key, poison_message
 from capstone_utils.course.labs.lab import Lab
-from capstone_utils.course.labs.monitoring import skew, slow_model
+from capstone_utils.course.labs.monitoring import drift_unseen, skew, slow_model
 from capstone_utils.course.labs.serving import crash_between_steps, leak, stale_tables
 
 MODULES = (
@@ -18,5 +18,6 @@ MODULES = (
     crash_between_steps,
     stale_tables,
     skew,
+    drift_unseen,
 )
 LABS: dict[int, Lab] = {module.LAB.number: module.LAB for module in MODULES}

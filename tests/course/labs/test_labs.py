@@ -11,7 +11,7 @@ import pytest
 from capstone_utils.course.labs.catalogue import LABS
 
 SECONDS = 40
-ON_THE_BROKER, WITH_MODELS = (1, 2, 3, 4, 7), (5, 6, 8, 9)
+ON_THE_BROKER, WITH_MODELS = (1, 2, 3, 4, 7), (5, 6, 8, 9, 10)
 FIXTURES = dict.fromkeys(ON_THE_BROKER, "on_the_broker") | dict.fromkeys(WITH_MODELS, "with_models")
 STEADY = {  # words of the steady state, at a lab's end
     1: "the broker answers: True",
@@ -23,6 +23,7 @@ STEADY = {  # words of the steady state, at a lab's end
     7: "lost 0, scored twice 0, of 400 payments",
     8: "0 of 200 payments lack a batch feature",
     9: "0 differences between a state made from the log and offline",
+    10: "in the world without the new fraud",
 }
 STORIES = {  # words of what happened
     1: "payments wait in its memory",
@@ -34,6 +35,7 @@ STORIES = {  # words of what happened
     7: "so 50 payments have no score",
     8: "200 of 200 payments had no",
     9: "amount_ratio is wrong for 30",
+    10: "The gauge moved by 0.0",
 }
 TO_BREAK = ("steady", "hypothesis", "broken", "watch", "happened")
 

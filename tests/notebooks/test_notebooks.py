@@ -59,6 +59,7 @@ def test_its_milestones_were_met_when_it_was_committed(code):
 
 
 def test_at_least_a_third_of_its_code_cells_are_compared(code):
+    code = [cell for cell in code if not cell.id.startswith("lab-")]  # tests/course/labs holds those
     checked = [cell for cell in code if CHECKED in cell.metadata.get("tags", [])]
     assert 3 * len(checked) >= len(code)
     assert all(cell.outputs for cell in checked), "a checked cell without an output checks nothing"

@@ -20,7 +20,7 @@ from capstone_utils.settings import ROOT
 SCRATCH = ROOT / "build" / "test"
 PYTEST = ("pytest", "-q", "--no-header", "--tb=short", "--durations=8")
 NBVAL = ("pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q", "--no-header")
-PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "PROMETHEUS", "ALERTMANAGER", "PAGER")
+PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "FEEDBACK_METRICS", "PROMETHEUS", "ALERTMANAGER", "PAGER")
 ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in PORTS}  # free ones
 OWN_OPTIONS = ("-o", "addopts=", "-o", "filterwarnings=")  # the test suite's are not for notebooks
 LEAST_COVERED = 5  # modules that are named

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from capstone_utils.ingestion.arrays import Booleans
 
 
+ABOVE_ZERO = math.nextafter(0.0, 1.0)
+
+
 class Check(NamedTuple):
     """A value that has to lie between two limits, both included; one that is no number fails."""
 
@@ -25,6 +28,8 @@ class Check(NamedTuple):
     @property
     def limits(self) -> str:
         """The limits in words, as in "at least 0.85, at most 1.5"."""
+        if self.least == ABOVE_ZERO:
+            return "above 0"
         bounds = [(self.least, "at least"), (self.most, "at most")]
         return ", ".join(f"{words} {bound:g}" for bound, words in bounds if math.isfinite(bound))
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.monitoring.gate.challenger import Verdicts
-from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.check import ABOVE_ZERO, Check
 from capstone_utils.monitoring.gate.paired import compare
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.store import Models
@@ -45,7 +45,7 @@ def gain_checks(compared: pd.DataFrame, champion_days: float) -> list[Check]:
     recall, money, precision = (compared.loc[name] for name in ("recall", "money", "precision"))
     words = "difference of recall, lower 5 % bound" + (f"; the champion is {champion_days:.0f} days old" * refresh)
     return [
-        Check("recall_gain", recall["low"], words, -MARGIN if refresh else np.nextafter(0.0, 1.0)),
+        Check("recall_gain", recall["low"], words, -MARGIN if refresh else ABOVE_ZERO),
         Check(
             "money_gain",
             money["difference"] / max(abs(money["champion"]), 1.0),

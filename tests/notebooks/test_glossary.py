@@ -15,8 +15,6 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 SITE = "https://github.com/OWNER/streaming-fraud-detection/blob/main/docs/glossary.md#"
 ENTRY = re.compile(r'^### (.+)\n\n((?:.+\n)+)\n\[Notebook (\d)\]\((.+)\), "(.+)"\.$', re.MULTILINE)
 SENTENCE_WORDS = 32
-LATER = pytest.mark.xfail(reason="notebook 4 is written anew, and gets its links then")
-LINKED = [*notebooks()[:3], pytest.param(notebooks()[3], marks=LATER)]
 
 # How a word is recognised in prose, where it is not just itself, with or without an s.
 FORMS = {
@@ -140,7 +138,7 @@ def test_each_word_is_taught_where_it_says(entry):
     assert place_of(entry, cells_of(path)) is not None, f"notebook {entry.notebook} has no heading {entry.heading!r}"
 
 
-@pytest.mark.parametrize("path", LINKED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_no_word_is_used_before_it_is_taught_without_a_link(path):
     assert too_early(int(path.stem[:2]), cells_of(path), entries()) == []
 

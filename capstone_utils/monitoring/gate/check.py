@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from capstone_utils.ingestion.arrays import Booleans
 
-
 ABOVE_ZERO = math.nextafter(0.0, 1.0)
 
 

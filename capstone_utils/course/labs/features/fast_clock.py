@@ -182,7 +182,7 @@ late. How many of her payments get **no count**?""",
     ),
     broken=Step("One wrong time among some two hundred right ones.", "lab.break_it()"),
     watch=Step(
-        "Watch the counts, and the counter of payments that are too late (in production: `late_transactions_total`).",
+        "Watch the counts, and how many payments are too late (in production: `late_transactions_total`).",
         "lab.watch()",
     ),
     happened=Step(

@@ -148,7 +148,7 @@ of each payment (`acks="all"`), and sends again what has none. How many payments
         "lab.break_it()",
     ),
     watch=Step(
-        "Watch what is sent and read, second by second (in production: the panels *transactions* and *lag*).",
+        "Watch what is sent and read, second by second (in production: the panels of payments and of *lag*).",
         "lab.watch()",
     ),
     happened=Step(

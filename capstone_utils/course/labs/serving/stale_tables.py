@@ -142,7 +142,7 @@ week without them?""",
         "expected = None  # <- your guess: honest payments",
     ),
     broken=Step("Nobody noticed that the job failed.", "lab.break_it()"),
-    watch=Step("Watch one counter, and what it costs.", "lab.watch()"),
+    watch=Step("Watch one number, and what it costs.", "lab.watch()"),
     happened=Step("In the words of this run:", "lab.story(expected)"),
     repair=Step(
         """Do the job's work: make the tables from the stream's payments and labels, as notebook 2 did with
@@ -151,7 +151,7 @@ again.""",
         "fresh = None  # <- the tables",
     ),
     proof=Step("The same payments, by a service that has your tables.", "lab.prove(fresh)"),
-    lesson="""A slow feature **fails slowly**, no status code says so, and honest customers pay for it. Alert on
+    lesson="""A slow feature **fails slowly**, no status code says so, and honest customers pay for it. Let somebody be called by
 `rate(missing_batch_features_total[5m]) > 0`: the job's own log is read by nobody.""",
     solution=f"{IMPORT}fresh = daily_tables(stream.transactions, stream.labels)",
     wrong=(

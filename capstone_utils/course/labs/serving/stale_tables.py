@@ -151,8 +151,8 @@ again.""",
         "fresh = None  # <- the tables",
     ),
     proof=Step("The same payments, by a service that has your tables.", "lab.prove(fresh)"),
-    lesson="""A slow feature **fails slowly**, no status code says so, and honest customers pay for it. Let somebody be called by
-`rate(missing_batch_features_total[5m]) > 0`: the job's own log is read by nobody.""",
+    lesson="""A slow feature **fails slowly**, no status code says so, and honest customers pay for it.
+Let `rate(missing_batch_features_total[5m]) > 0` call somebody: the job's own log is read by nobody.""",
     solution=f"{IMPORT}fresh = daily_tables(stream.transactions, stream.labels)",
     wrong=(
         Wrong('fresh = "made"', "The tables are a dictionary"),

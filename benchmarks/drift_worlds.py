@@ -18,8 +18,7 @@ from capstone_utils.features.daily_tables import daily_tables
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
-from capstone_utils.files import replaced
-from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers, write_arrays
 from capstone_utils.ingestion.simulation.simulator import Drift, Simulation, SimulatorConfig, simulate
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -49,8 +48,7 @@ class World:
 
     def save(self, path: Path) -> None:
         """Write the columns to a file, whole or not at all."""
-        with replaced(path) as partial_file, partial_file.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        write_arrays(path, {field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> World:

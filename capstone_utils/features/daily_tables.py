@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.errors import CapstoneError
-from capstone_utils.files import replaced
-from capstone_utils.ingestion.arrays import Array, Floats, Integers
+from capstone_utils.ingestion.arrays import Array, Floats, Integers, write_arrays
 from capstone_utils.transaction import DAY_US
 
 RISK_DAYS = 14
@@ -109,8 +108,7 @@ def write_daily(tables: Mapping[str, DailyTable], path: Path) -> None:
         arrays[f"{name}.first_day"] = np.array(table.first_day)
         arrays[f"{name}.values"] = table.values
         arrays[f"{name}.keys"] = np.array(list(table.columns))
-    with replaced(path) as partial:
-        np.savez_compressed(partial, **arrays)
+    write_arrays(path, arrays)
 
 
 def read_daily(path: Path) -> dict[str, DailyTable]:

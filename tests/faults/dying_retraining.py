@@ -62,6 +62,7 @@ def main(folder: Path) -> None:
     number = line = 1
     while True:
         before = registry.champion()
+        Ledger(folder / "gate").path.unlink(missing_ok=True)  # each run reads it line by line: it must not grow
         if not killed(lambda number=number: work(number), line, FILES, None):
             break
         try:

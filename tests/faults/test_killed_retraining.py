@@ -10,19 +10,29 @@ from pathlib import Path
 
 import pytest
 
+from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
 from capstone_utils.monitoring.release.ledger import FAILED, Ledger
 from capstone_utils.monitoring.release.retrain import retrain
 from capstone_utils.serving.model.registry import ModelRegistry
-from capstone_utils.settings import ROOT, Settings
+from capstone_utils.serving.model.store import Models
+from capstone_utils.settings import ROOT
 from tests.faults.dying_retraining import payments
 from tests.monitoring.release.conftest import passed_report
+from tests.serving.small_model import settled_rows, small_model
 
 DYING = Path(__file__).with_name("dying_retraining.py")
 
 
+@pytest.fixture
+def models():
+    """Small ones, which are published and read in a moment."""
+    rows = settled_rows()
+    return Models(*(small_model(rows, rows["is_fraud"].to_numpy(), names) for names in (SPEC.names, BRIEF_FEATURES)))
+
+
 @pytest.mark.timeout(600)
-def test_killed_anywhere_after_the_report_it_leaves_a_champion_and_the_next_one_works(work_dir, tmp_path):
-    ModelRegistry(tmp_path / "models").publish(ModelRegistry(Settings(work_dir=work_dir).models_dir).load())
+def test_killed_anywhere_after_the_report_it_leaves_a_champion_and_the_next_one_works(models, tmp_path):
+    ModelRegistry(tmp_path / "models").publish(models)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # forked: no threads beside it
     command = [sys.executable, str(DYING), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
@@ -34,9 +44,9 @@ def test_killed_anywhere_after_the_report_it_leaves_a_champion_and_the_next_one_
     assert report["new"] > 0
 
 
-def test_killed_while_it_trains_it_leaves_the_champion_and_no_lock(work_dir, tmp_path):
+def test_killed_while_it_trains_it_leaves_the_champion_and_no_lock(models, tmp_path):
     registry = ModelRegistry(tmp_path / "models")
-    before = registry.publish(ModelRegistry(Settings(work_dir=work_dir).models_dir).load())
+    before = registry.publish(models)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(DYING), str(tmp_path), "training"], cwd=ROOT, env=environment, timeout=100
@@ -48,8 +58,7 @@ def test_killed_while_it_trains_it_leaves_the_champion_and_no_lock(work_dir, tmp
     assert registry.load().version == before
 
 
-def test_on_a_full_disk_the_champion_stays_and_the_error_says_so(work_dir, tiny_disk):
-    models = ModelRegistry(Settings(work_dir=work_dir).models_dir).load()
+def test_on_a_full_disk_the_champion_stays_and_the_error_says_so(models, tiny_disk):
     registry = ModelRegistry(tiny_disk / "models")
     before = registry.publish(models)
     (tiny_disk / "gate").mkdir()

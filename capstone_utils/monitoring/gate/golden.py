@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.errors import CapstoneError
-from capstone_utils.files import replaced
-from capstone_utils.ingestion.arrays import Booleans
+from capstone_utils.ingestion.arrays import Booleans, write_arrays
 from capstone_utils.monitoring.gate.evidence import Evidence
 
 COLUMNS = ("transaction_id", "is_fraud", "kind")
@@ -73,5 +72,4 @@ class FrozenLabels:
         arrays = dict(zip(COLUMNS, (columns[0], columns[1].astype(float), columns[2].astype(str)), strict=True))
         for left in self._path.parent.glob(f".{self._path.name}.*"):
             left.unlink()  # of a process that was killed; of two retrainings only one is at work
-        with replaced(self._path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        write_arrays(self._path, arrays)

@@ -16,20 +16,15 @@ from capstone_utils.monitoring.release.ledger import Ledger
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import Models
 from capstone_utils.transaction import DAY_US
-from tests.serving.small_model import small_model
+from tests.serving.small_model import settled_rows, small_model
 
-USERS, DAYS = 400, 20
+DAYS = 20
 
 
 @pytest.fixture(scope="session")
 def rows() -> pd.DataFrame:
     """Settled payments: a tenth are fraud, and their amounts give them away."""
-    generator = np.random.default_rng(0)
-    frame = pd.DataFrame(generator.random((4000, len(SPEC.names))), columns=list(SPEC.names))
-    frame["is_fraud"] = (generator.random(len(frame)) < 0.1).astype(float)
-    frame["amount"] = np.where(frame["is_fraud"] == 1, 900.0, 20.0) + generator.random(len(frame))
-    frame["user_id"] = generator.integers(1, USERS, len(frame))
-    return frame
+    return settled_rows()
 
 
 @pytest.fixture(scope="session")

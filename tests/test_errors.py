@@ -10,7 +10,7 @@ INSIDE = {
     "Problem": "serving/service: an HTTP response",
     "Lost": "serving/worker: a batch that is read again",
     "UnequalTrees": "serving/model: a booster that the compiled trees do not reproduce",
-    "Refused": "course/labs: a learner's code that the lab does not run",
+    "Refused": "course/labs: steps that the clients or the broker would not take",
 }
 
 

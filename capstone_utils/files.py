@@ -49,6 +49,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """A value that is another one whenever the file was replaced; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 class Held(CapstoneError):
     """A lock file that another one holds."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from capstone_utils.features.daily_tables import DailyTable, InvalidDailyTables, read_daily
+from capstone_utils.files import stamp
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -24,7 +25,7 @@ class DailyReloader:
         self, path: Path, use: Callable[[Mapping[str, DailyTable]], None], count: Callable[[bool], None]
     ) -> None:
         self._path, self._use, self._count = path, use, count
-        self._seen = self._stamp()
+        self._seen = stamp(path)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -36,10 +37,10 @@ class DailyReloader:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            stamp = self._stamp()
-            if stamp is None or stamp == self._seen:
+            found = stamp(self._path)
+            if found is None or found == self._seen:
                 continue
-            self._seen = stamp
+            self._seen = found
             try:
                 tables = read_daily(self._path)
             except (InvalidDailyTables, OSError) as error:
@@ -49,14 +50,6 @@ class DailyReloader:
             self._use(tables)
             LOG.warning("batch tables up to day %d are in use from now on", last_day(tables) or 0)
             self._count(True)
-
-    def _stamp(self) -> tuple[int, ...] | None:
-        """A value that is another one whenever the file was replaced; None where there is none."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def last_day(tables: Mapping[str, DailyTable]) -> int | None:

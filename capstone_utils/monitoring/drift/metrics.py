@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from capstone_utils.monitoring.drift.watch import DriftWatch
 from capstone_utils.transaction import SECOND_US
 
-DETECTORS = ("missed_fraud", "feature", "reference", "score", "missing", "new_device", "alerts", "labels", "batch_age")
+DETECTORS = ("missed_fraud", "feature", "reference", "score", "missing", "new_device", "alerts", "labels")
 
 
 class DriftMetrics(Collector):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from capstone_utils.features.daily_tables import MAX_STALENESS_DAYS
 from capstone_utils.monitoring.drift.days import Day, Days
 from capstone_utils.monitoring.drift.measures import ROWS_NEEDED
-from capstone_utils.transaction import DAY_US
 
 MISSING_MORE, NEW_MORE = 0.02, 0.01  # share of a day's transactions, above what is usual
 NEW_DEVICE = "is_new_device"
@@ -63,12 +61,3 @@ class AlertedUsers:
         """Detector, column and ratio in both directions."""
         for direction, evidence in self.evidence.items():
             yield "alerts", direction, evidence / ALERTS_LIMIT
-
-
-def age_ratios(clock_us: int, last_days: Mapping[str, int]) -> Iterator[tuple[str, str, float]]:
-    """Detector, column and ratio of each batch feature; `last_days` has its table's last day, in days since 1970 UTC.
-
-    A table of today has the age 0. At the ratio 1 it is as old as a table may become; a day later its feature is gone.
-    """
-    for feature, last_day in last_days.items():
-        yield "batch_age", feature, max(clock_us // DAY_US - last_day, 0) / MAX_STALENESS_DAYS

@@ -11,7 +11,7 @@ import numpy as np
 from capstone_utils.ingestion.arrays import Booleans, Floats, Integers
 from capstone_utils.monitoring.drift.days import LATENESS_US, Days
 from capstone_utils.monitoring.drift.distributions import Distributions
-from capstone_utils.monitoring.drift.rates import AlertedUsers, Shares, age_ratios
+from capstone_utils.monitoring.drift.rates import AlertedUsers, Shares
 from capstone_utils.monitoring.drift.reports import QUIET, MissedFraud, Report, Silence
 from capstone_utils.serving.reference import WEEK, Reference
 from capstone_utils.transaction import DAY_US
@@ -61,8 +61,8 @@ class DriftWatch:
         """Keep a report until the clock has reached the time at which it became known."""
         heapq.heappush(self._pending, report)
 
-    def advance(self, clock_us: int, last_tables: Mapping[str, int] | None = None) -> list[Alarm]:
-        """The alarms up to `clock_us`; `last_tables` has the last day of each batch table, in days since 1970."""
+    def advance(self, clock_us: int) -> list[Alarm]:
+        """The alarms up to `clock_us`."""
         alarms = []
         while self._pending and self._pending[0].known_at_us <= clock_us:
             alarms += self._count_report(heapq.heappop(self._pending))
@@ -75,7 +75,6 @@ class DriftWatch:
             alarms += self._set(ratios, closed_us)
         alarms += self._set(self._open_shares(), clock_us)
         alarms += self._set(self._silence.ratios(clock_us, self._transactions_a_day()), clock_us)
-        alarms += self._set(age_ratios(clock_us, last_tables or {}), clock_us)
         return alarms
 
     def _count_report(self, report: Report) -> list[Alarm]:

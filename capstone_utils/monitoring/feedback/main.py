@@ -5,7 +5,6 @@ It works in the stream's own time. What it was killed over is read again: rows a
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import signal
 import sqlite3
@@ -24,6 +23,7 @@ from kafka.errors import KafkaError
 from prometheus_client import start_http_server
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.files import Held, only_one
 from capstone_utils.ingestion.labels import InvalidLabel, Label, LabelFromTheFuture
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import DeadLetters, Unreadable
@@ -55,7 +55,7 @@ class Feedback:
         self, store: FeedbackStore, dead_letters: DeadLetters, metrics: FeedbackMetrics, watching: Watching
     ) -> None:
         self._store, self._dead_letters, self._metrics, self._watching = store, dead_letters, metrics, watching
-        self._due = 0.0
+        self._due, self._changed = 0.0, True
 
     def work(self, batch: Batch) -> None:
         """Join a batch: dead letters first, then its rows and its offsets, both or none.
@@ -72,11 +72,13 @@ class Feedback:
         fresh = [each for each, first in zip(scores, self._store.unseen(rows), strict=True) if first]
         watch = partial(self._watching.take, fresh, self._store)
         self._metrics.count(self._store.add(rows, labels, batch.offsets, watch) + outcomes)
+        self._changed = True
 
     def publish(self) -> None:
-        """Make a report, if it is time for one."""
+        """Make a report, if there is something new to tell and it is time."""
         began = time.monotonic()
-        if began >= self._due:
+        if self._changed and began >= self._due:
+            self._changed = False
             self._metrics.report = make_report(self._store)
             now = time.monotonic()
             self._due = now + max(PUBLISH_SECONDS, PUBLISH_SHARE * (now - began))
@@ -140,15 +142,13 @@ def _rewind(reader: LogReader, stopping: threading.Event) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder: two processes would count everything twice."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FeedbackError(
-                f"another feedback process joins in {folder}: stop it, or set CAPSTONE_STATE_DIR to another folder"
-            ) from None
-        yield
+    try:
+        with only_one(folder / "lock", wait=False):
+            yield
+    except Held:
+        raise FeedbackError(
+            f"another feedback process joins in {folder}: stop it, or set CAPSTONE_STATE_DIR to another folder"
+        ) from None
 
 
 @contextmanager

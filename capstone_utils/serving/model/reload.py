@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from capstone_utils.files import stamp
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import InvalidModel
@@ -23,7 +24,7 @@ class ModelWatch:
 
     def __init__(self, registry: ModelRegistry, version: str = "") -> None:
         self.registry, self.version = registry, version
-        self._seen = None if version else self._stamp()
+        self._seen = None if version else stamp(registry.pointer)
 
     def check(self) -> Classifier | None:
         """A classifier of the champion, if the pointer has moved to another version since the last look.
@@ -31,23 +32,15 @@ class ModelWatch:
         Raises:
             InvalidModel: once for each move, when that champion must not be used.
         """
-        stamp = self._stamp()
-        if stamp is None or stamp == self._seen:
+        found = stamp(self.registry.pointer)
+        if found is None or found == self._seen:
             return None
-        self._seen = stamp
+        self._seen = found
         if self.registry.champion() == self.version:
             return None
         classifier = Classifier(self.registry.load())
         self.version = classifier.version
         return classifier
-
-    def _stamp(self) -> tuple[int, ...] | None:
-        """A value that is another one whenever the pointer was replaced; None where there is no pointer."""
-        try:
-            status = self.registry.pointer.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 class ModelReloader:

@@ -125,13 +125,6 @@ def test_reports_on_what_another_version_scored_break_the_silence_alone():
     assert watch.ratios["missed_fraud", ""] == 0
 
 
-def test_old_batch_tables_ring_before_their_features_are_missing(watch):
-    now = MONDAY * DAY_US + 7 * HOUR_US
-    assert watch.advance(now, {"merchant_risk": MONDAY - 1}) == []
-    assert watch.ratios["batch_age", "merchant_risk"] == 0.5
-    assert rung(watch.advance(now + DAY_US, {"merchant_risk": MONDAY - 1})) == {("batch_age", "merchant_risk")}
-
-
 def test_order_and_batches_change_no_ratio(watch):
     other = DriftWatch(REFERENCE)
     for report in reversed(usual_reports(range(MONDAY, MONDAY + 35))):

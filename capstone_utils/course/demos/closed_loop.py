@@ -23,7 +23,6 @@ from prometheus_client.samples import Sample
 from capstone_utils.course.rehearsal import CHAMPION_DAY, Rehearsal
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.frames import transactions_of
-from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.ingestion.simulation.reported_labels import reports
 from capstone_utils.ingestion.streaming.clients import Producer
 from capstone_utils.ingestion.streaming.topics import ensure_labels_topic, ensure_scores_topic
@@ -32,6 +31,7 @@ from capstone_utils.monitoring.feedback.store import CLOCK_RANK
 from capstone_utils.monitoring.gate.check import Check
 from capstone_utils.monitoring.gate.evidence import Evidence
 from capstone_utils.monitoring.gate.gate import GateReport
+from capstone_utils.monitoring.release.history import History, settled_rows
 from capstone_utils.monitoring.release.ledger import Ledger
 from capstone_utils.monitoring.release.retrain import retrain
 from capstone_utils.monitoring.release.shadow import Disagreement, shadow
@@ -42,7 +42,7 @@ from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.score import SPEC_DIGITS, encode
 from capstone_utils.settings import ROOT, Settings
-from capstone_utils.transaction import DAY_SECONDS, SECOND_US
+from capstone_utils.transaction import DAY_SECONDS
 
 SHADOW_PAYMENTS = 2_000
 PATIENCE_SECONDS = 120.0
@@ -83,6 +83,7 @@ class ClosedLoop:
             alert=False,
             version="",
         )
+        self._features = self.frame[list(SPEC.names)].to_numpy(float)
         self._transactions = list(transactions_of(evidence.transactions))
         labels = reports(world.stream.transactions, world.stream.labels)
         self._labels = [label for label in labels if label.event_time_us >= world.moment(CHAMPION_DAY)]
@@ -90,6 +91,7 @@ class ClosedLoop:
         shutil.rmtree(self.settings.work_dir, ignore_errors=True)
         self.registry, self.ledger = ModelRegistry(self.settings.models_dir), Ledger(self.settings.gate_dir)
         self.registry.publish(world.champion)
+        self._classifier = Classifier(self.registry.load())
         ensure_scores_topic(self.settings)
         ensure_labels_topic(self.settings)
         self._producer = Producer(self.settings.bootstrap_servers)
@@ -168,16 +170,17 @@ class ClosedLoop:
 
     def _send(self, day: int) -> None:
         """A day's scores by the champion, and the labels that become known on it."""
-        models = self.registry.load()
+        if self.registry.champion() != self._classifier.version:
+            self._classifier = Classifier(self.registry.load())
+        version, spec = self._classifier.version, SPEC.hash[:SPEC_DIGITS]
         rows = np.flatnonzero(self.frame["day"].to_numpy() == day)
-        features = self.frame[list(SPEC.names)].to_numpy(float)[rows]
-        verdicts = Classifier(models).classify(features)
+        features = self._features[rows]
+        verdicts = self._classifier.classify(features)
         self.frame.loc[self.frame.index[rows], "alert"] = [verdict.fraud for verdict in verdicts]
-        self.frame.loc[self.frame.index[rows], "version"] = models.version
-        spec = SPEC.hash[:SPEC_DIGITS]
+        self.frame.loc[self.frame.index[rows], "version"] = version
         for row, values, verdict in zip(rows.tolist(), features.tolist(), verdicts, strict=True):
             transaction = self._transactions[row]
-            message = encode(transaction, row, values, verdict, models.version, spec)
+            message = encode(transaction, row, values, verdict, version, spec)
             self._producer.send(self.settings.scores_topic, message, transaction.key)
         for label in self._labels:
             if self.world.moment(day) <= label.known_at_us < self.world.moment(day + 1):
@@ -196,10 +199,9 @@ class ClosedLoop:
 
     def _settled_rows(self) -> pd.DataFrame:
         """The champion's payments that are settled today, with the labels known by now."""
-        settled = self.frame["day"] < self.day - LABEL_DELAY_DAYS
-        rows = self.frame[settled & (self.frame["version"] == self.registry.champion())]
-        known = self.frame.loc[rows.index, "label_known_at"] <= self.world.moment(self.day) / SECOND_US
-        return rows.assign(is_fraud=(rows["is_fraud"] == 1) & known)
+        served = self.frame.set_index("transaction_id").rename(columns={"timestamp": "seconds"})
+        history = History(self.world.stream.transactions, self.world.reports, served)
+        return settled_rows(history, self.registry.champion(), self.world.moment(self.day))
 
     def _wait_until_joined(self) -> None:
         """Wait until the feedback process has told of all that was sent.
@@ -211,11 +213,14 @@ class ClosedLoop:
         scores = int((self.frame["version"] != "").sum())
         labels = sum(label.known_at_us < self.world.moment(self.day) for label in self._labels)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (
-            self._value("feedback_clock_seconds") >= come
-            and self._value("feedback_scores_total", outcome="joined") >= scores
-            and self._value("feedback_labels_total", outcome="joined") >= labels
-        ):
+        while True:
+            page = self._page()
+            if (
+                _value(page, "feedback_clock_seconds") >= come
+                and _value(page, "feedback_scores_total", outcome="joined") >= scores
+                and _value(page, "feedback_labels_total", outcome="joined") >= labels
+            ):
+                return
             if time.monotonic() > deadline or not self._feedback.running():
                 raise TimeoutError(f"the feedback process does not keep up: {self._feedback.tail()}")
             time.sleep(0.05)
@@ -233,9 +238,6 @@ class ClosedLoop:
             max((value for detector, value in drift if detector == MISSED), default=0.0),
             max((value for detector, value in drift if detector in INPUTS), default=0.0),
         )
-
-    def _value(self, name: str, **labels: str) -> float:
-        return _value(self._page(), name, **labels)
 
     def _page(self) -> list[Sample]:
         """The samples that the feedback process shows; none before it listens."""

@@ -52,15 +52,19 @@ def fraud_wave(enriched: pd.DataFrame, clock_us: Callable[[], int], size: int = 
 
 
 class SlowScorer:
-    """A scorer that takes `delay_seconds` longer; all else is asked of the scorer itself, whose model may change."""
+    """A scorer that takes `delay_seconds` longer, always or while one version of the model decides.
 
-    def __init__(self, scorer: Scorer, delay_seconds: float) -> None:
-        self._scorer, self._delay_seconds = scorer, delay_seconds
+    All else is asked of the scorer itself, whose model may change.
+    """
+
+    def __init__(self, scorer: Scorer, delay_seconds: float, version: str | None = None) -> None:
+        self._scorer, self._delay_seconds, self._version = scorer, delay_seconds, version
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scorer, name)
 
     def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
         """The scores, after the delay."""
-        time.sleep(self._delay_seconds)
+        if self._version in (None, self._scorer.classifier.version):
+            time.sleep(self._delay_seconds)
         return self._scorer.score_many(transactions)

@@ -14,8 +14,8 @@ from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS, InvalidLabel, Label
 from capstone_utils.ingestion.streaming.partition_log import read_topic
 from capstone_utils.monitoring.gate.evidence import latest_reports
-from capstone_utils.serving.score import SPEC_DIGITS, ScoreMessage
-from capstone_utils.serving.worker.audit import TransactionLog
+from capstone_utils.serving.score import SPEC_DIGITS
+from capstone_utils.serving.worker.audit import TransactionLog, stream_scores
 from capstone_utils.settings import Settings
 from capstone_utils.transaction import DAY_SECONDS, DAY_US, SECOND_US
 
@@ -76,8 +76,7 @@ def topics_history(settings: Settings) -> History:
         with contextlib.suppress(InvalidLabel):  # a dead letter, which the feedback process has written and counted
             labels.append(Label.from_record(record.key, record.value, record.timestamp))
     reports = pd.DataFrame(labels, columns=Label._fields)[["transaction_id", "is_fraud", "known_at_us"]]
-    messages = (ScoreMessage.from_json(record.value) for record in read_topic(where, settings.scores_topic))
-    scores = [each for each in messages if each.door == "stream" and each.spec == SPEC.hash[:SPEC_DIGITS]]
+    scores = [each for each in stream_scores(settings) if each.spec == SPEC.hash[:SPEC_DIGITS]]
     served = pd.DataFrame([each.features for each in scores], columns=list(SPEC.names), dtype=float)
     served["transaction_id"] = [each.transaction_id for each in scores]
     served["user_id"] = [each.user_id for each in scores]

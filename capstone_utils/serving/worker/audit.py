@@ -62,7 +62,7 @@ def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapp
 
     Each partition's transactions are replayed offline as far as its log still reaches back.
     """
-    scores, log = _scores(settings), TransactionLog(settings)
+    scores, log = stream_scores(settings), TransactionLog(settings)
     expected: dict[Key, tuple[float, ...]] = {}
     duplicates = 0
     for transactions in log.by_partition():
@@ -130,7 +130,7 @@ class TransactionLog:
         ]
 
 
-def _scores(settings: Settings) -> list[ScoreMessage]:
+def stream_scores(settings: Settings) -> list[ScoreMessage]:
     """The workers' scores; those that came over HTTP have no transaction in the topic."""
     records = read_topic(settings.bootstrap_servers, settings.scores_topic)
     scores = (ScoreMessage.from_json(record.value) for record in records)

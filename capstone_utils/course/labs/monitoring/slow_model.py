@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import numpy as np
 
+from capstone_utils.course.demos.incidents import SlowScorer
 from capstone_utils.course.demos.traffic import CALLERS, Traffic, time_requests
 from capstone_utils.course.exercises.exercise import Wrong
 from capstone_utils.course.labs.incident import Incident, LabError, beside
@@ -22,31 +22,13 @@ from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
 from capstone_utils.monitoring.prometheus.server import start_prometheus
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import InvalidModel, Models
-from capstone_utils.serving.score import Score
 from capstone_utils.serving.service.server import start_service
 from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
-from capstone_utils.transaction import Transaction
 
 RATE, DELAY_SECONDS, FACTOR = 40, 0.21, 12
 P95 = "histogram_quantile(0.95, sum(rate(prediction_latency_seconds_bucket[5s])) by (le))"
 WATCH_SECONDS, CALM_SECONDS, LIMIT_SECONDS = 15.0, 18.0, 0.2
-
-
-class _SlowVersion:
-    """A scorer that takes longer as long as one version of the model decides."""
-
-    def __init__(self, scorer: Scorer, version: str) -> None:
-        self._scorer, self._version = scorer, version
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scorer, name)
-
-    def score_many(self, transactions: Sequence[Transaction]) -> list[Score | None]:
-        """The scores, late while the slow version decides."""
-        if self._scorer.classifier.version == self._version:
-            time.sleep(DELAY_SECONDS)
-        return self._scorer.score_many(transactions)
 
 
 class SlowModel(Incident):
@@ -69,7 +51,7 @@ class SlowModel(Incident):
         self._p95 = float("nan")
         with ExitStack() as parts:
             self._service = parts.enter_context(start_service(own, scorer))
-            self._service.app.state.scorer = _SlowVersion(scorer, self.slow)
+            self._service.app.state.scorer = SlowScorer(scorer, DELAY_SECONDS, self.slow)
             rules = faster(ALERTS, FACTOR, own.work_dir / "alerts-faster.yml")
             target = {"fastapi_metrics": self._service.metrics_address}
             self._prometheus = parts.enter_context(start_prometheus(own, target, "1s", [rules]))

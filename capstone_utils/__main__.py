@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -15,6 +16,9 @@ WORKER = (
     "score the stream with the trained model until Ctrl-C; as many at once as there are partitions, "
     "each with its own CAPSTONE_WORKER_NAME and CAPSTONE_WORKER_METRICS_PORT"
 )
+
+
+Add = Callable[[str, str], argparse.ArgumentParser]
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -33,24 +37,43 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
     add("run", "run the four notebooks in order and show what they measured")
     add("test", "run every check and test, the notebooks with papermill and nbval included")
+    _add_servers(add)
+    _add_histories(add)
+    models = _add_releases(add)
+    _add_repository(add)
+    options = parser.parse_args(arguments)
+    if options.command == "models" and (options.action == "use") != bool(options.version):
+        models.error("a VERSION goes with `use`, and only with it")
+    return options
+
+
+def _add_servers(add: Add) -> None:
     add("broker", "run a Kafka broker until Ctrl-C")
-    add("prometheus", "run Prometheus, scraping service and worker, until Ctrl-C")
+    add("prometheus", "run Prometheus, scraping service, worker and feedback, until Ctrl-C")
     add("alertmanager", "run Alertmanager and show whom it would call, until Ctrl-C")
     add("pager", "show the messages of an Alertmanager that runs elsewhere, until Ctrl-C")
     add("serve", "answer predictions over HTTP with the trained model until Ctrl-C")
     add("worker", WORKER)
     add("feedback", "join scores with the labels that arrive, and publish the quality of the verdicts, until Ctrl-C")
+    add("wheel", "break one part of the system, show its numbers, and ask what it was (the wheel of misfortune)")
+
+
+def _add_histories(add: Add) -> None:
     letters = add("dead-letters", "show what lies in the dead-letter topic, or try it again after a fix")
     letters.add_argument("action", choices=["list", "replay"], help="replay: what is readable now is sent again")
     letters.add_argument("--most", type=int, default=20, help="how many are shown (20)")
-    models = add("models", "list the versions of the model, choose the one that decides, or go back to the one before")
-    models.add_argument("action", nargs="?", choices=["list", "use", "rollback"], default="list")
-    models.add_argument("version", nargs="?", metavar="VERSION", help="the version to use")
     simulate = add("simulate", "write simulated transactions and their labels to a folder")
     simulate.add_argument("folder", type=Path, help="where transactions.parquet and labels.parquet go")
     simulate.add_argument("--days", type=int, default=30, help="days of history (30)")
     simulate.add_argument("--customers", type=int, default=2000, help="number of customers (2000)")
     simulate.add_argument("--seed", type=int, default=0, help="the same seed gives the same history (0)")
+
+
+def _add_releases(add: Add) -> argparse.ArgumentParser:
+    """The parser of `models`, whose action and version belong together, beside the others."""
+    models = add("models", "list the versions of the model, choose the one that decides, or go back to the one before")
+    models.add_argument("action", nargs="?", choices=["list", "use", "rollback"], default="list")
+    models.add_argument("version", nargs="?", metavar="VERSION", help="the version to use")
     retrain = add(
         "retrain",
         "train a challenger on the labels known by now, and promote it if it passes the gate: exit status 0; 3 when it "
@@ -66,6 +89,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("--as-of", metavar="DAY", help="as of the midnight UTC that begins a day like 2026-03-09")
     watch = add("watch", "go back to the model before, when the champion's settled payments break what it promised")
     watch.add_argument("--every", type=float, metavar="SECONDS", help="look again after so long, until Ctrl-C (once)")
+    return models
+
+
+def _add_repository(add: Add) -> None:
     project = add("project", "check your capstone, a feature or a thief of your own, and write its report")
     project.add_argument("action", choices=["check"])
     project.add_argument("file", type=Path, help="your my_feature.py; report.md is written beside it")
@@ -74,13 +101,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     source = report.add_mutually_exclusive_group()
     source.add_argument("--from", dest="source", type=Path, help="results.json of the run to quote from now on")
     source.add_argument("--check", action="store_true", help="change nothing; fail if text and results disagree")
-    add("wheel", "break one part of the system, show its numbers, and ask what it was (the wheel of misfortune)")
     notebooks = add("notebooks", "keep the committed notebooks up to date")
     notebooks.add_argument("action", choices=["refresh"], help="run them and store their outputs in notebooks/")
-    options = parser.parse_args(arguments)
-    if options.command == "models" and (options.action == "use") != bool(options.version):
-        models.error("a VERSION goes with `use`, and only with it")
-    return options
 
 
 def installed() -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from capstone_utils.daemon import Looking
 from capstone_utils.features.daily_tables import DailyTable, InvalidDailyTables, read_daily
 from capstone_utils.files import stamp
 
@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 
 
-class DailyReloader:
+class DailyReloader(Looking):
     """A thread that looks at a file of batch tables every second, and gives sound ones that it finds to `use`.
 
     `count` is told of each file that was found, whether it is sound. A file that is missing is no news: what is in use
@@ -26,30 +26,22 @@ class DailyReloader:
     ) -> None:
         self._path, self._use, self._count = path, use, count
         self._seen = stamp(path)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        super().__init__(self._look, LOOK_SECONDS)
 
-    def stop(self) -> None:
-        """Look no more."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            found = stamp(self._path)
-            if found is None or found == self._seen:
-                continue
-            self._seen = found
-            try:
-                tables = read_daily(self._path)
-            except (InvalidDailyTables, OSError) as error:
-                LOG.error("batch tables were refused, the earlier ones stay in use: %s", error)
-                self._count(False)
-                continue
-            self._use(tables)
-            LOG.warning("batch tables up to day %d are in use from now on", last_day(tables) or 0)
-            self._count(True)
+    def _look(self) -> None:
+        found = stamp(self._path)
+        if found is None or found == self._seen:
+            return
+        self._seen = found
+        try:
+            tables = read_daily(self._path)
+        except (InvalidDailyTables, OSError) as error:
+            LOG.error("batch tables were refused, the earlier ones stay in use: %s", error)
+            self._count(False)
+            return
+        self._use(tables)
+        LOG.warning("batch tables up to day %d are in use from now on", last_day(tables) or 0)
+        self._count(True)
 
 
 def last_day(tables: Mapping[str, DailyTable]) -> int | None:

@@ -14,7 +14,7 @@ PACKAGE = "capstone_utils"
 # From the ground up: a title, and what stands there. A folder's name stands for all that it holds, unless a line names
 # a part of it: the longest name fits. Imports point down this list.
 FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("ground", ("errors", "files", "process", "servers", "settings", "transaction")),
+    ("ground", ("daemon", "errors", "files", "process", "servers", "settings", "transaction")),
     ("ingestion · notebook 1", ("ingestion",)),
     ("features · notebook 2", ("features",)),
     ("serving · notebook 3", ("serving", "serving.model")),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from capstone_utils.course.rehearsal import CHAMPION_DAY, Rehearsal
+from capstone_utils.daemon import in_background
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.reported_labels import reports
@@ -34,7 +34,7 @@ from capstone_utils.monitoring.gate.gate import GateReport
 from capstone_utils.monitoring.release.history import History, settled_rows
 from capstone_utils.monitoring.release.ledger import Ledger
 from capstone_utils.monitoring.release.retrain import retrain
-from capstone_utils.monitoring.release.shadow import Disagreement, shadow
+from capstone_utils.monitoring.release.shadow import shadow
 from capstone_utils.monitoring.release.watch import Watched, watch
 from capstone_utils.process import Child, bind
 from capstone_utils.serving.model.classifier import Classifier
@@ -189,13 +189,11 @@ class ClosedLoop:
 
     def _shadow(self, version: str) -> Sequence[Check]:
         """The checks of a version in shadow, while the champion goes on scoring."""
-        result: list[Disagreement] = []
-        thread = threading.Thread(target=lambda: result.append(shadow(self.settings, version, SHADOW_PAYMENTS)))
-        thread.start()
-        while thread.is_alive():
+        disagreement, thread = in_background(lambda: shadow(self.settings, version, SHADOW_PAYMENTS))
+        while not disagreement.done():
             self.run_to(self.day + 1)
             thread.join(0.2)
-        return result[0].checks() if result else [Check("shadow_alerts", float("nan"), "nothing came back from shadow")]
+        return disagreement.result().checks()
 
     def _settled_rows(self) -> pd.DataFrame:
         """The champion's payments that are settled today, with the labels known by now."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotDone
 from typing import TypeVar
 
+from capstone_utils.daemon import in_background
 from capstone_utils.errors import CapstoneError
 
 Result = TypeVar("Result")
@@ -29,16 +29,7 @@ def run_within(seconds: float, work: Callable[[], Result]) -> Result:
     Raises:
         TimeIsUp: after so many seconds. The thread is then ended; where it catches even that, it is left behind.
     """
-    outcome: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    outcome, thread = in_background(work)
     try:
         return outcome.result(seconds)
     except NotDone:

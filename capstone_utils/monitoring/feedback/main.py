@@ -6,7 +6,6 @@ It works in the stream's own time. What it was killed over is read again: rows a
 from __future__ import annotations
 
 import logging
-import signal
 import sqlite3
 import sys
 import threading
@@ -16,12 +15,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
-from prometheus_client import start_http_server
 
+from capstone_utils.daemon import metrics_shown, run_until_told
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import Held, only_one
 from capstone_utils.ingestion.labels import InvalidLabel, Label, LabelFromTheFuture
@@ -36,7 +34,7 @@ from capstone_utils.monitoring.feedback.store import FeedbackStore
 from capstone_utils.monitoring.feedback.watching import Watching
 from capstone_utils.monitoring.release.metrics import GateMetrics
 from capstone_utils.serving.model.registry import ModelRegistry
-from capstone_utils.settings import InvalidSetting, Settings
+from capstone_utils.settings import Settings
 
 LOG = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0  # after a batch was lost
@@ -112,7 +110,13 @@ def run_feedback(settings: Settings, stopping: threading.Event) -> None:
     metrics.registry.register(GateMetrics(settings.gate_dir))  # retrainings are short: this process tells of them
     with _alone(settings.feedback), closing(FeedbackStore(settings.feedback / "joined.sqlite")) as store:
         letters = DeadLetters(settings.bootstrap_servers, settings.dead_letter_topic)
-        with closing(letters), closing(LogReader(settings, store, metrics)) as reader, _serve(settings, metrics):
+        shown = metrics_shown(metrics.registry, settings, "feedback_metrics_port", "feedback")
+        with closing(letters), closing(LogReader(settings, store, metrics)) as reader, shown as page:
+            print(
+                f"feedback joins {settings.scores_topic} and {settings.labels_topic} at {settings.bootstrap_servers}; "
+                f"metrics at {page}; Ctrl-C stops",
+                flush=True,
+            )
             watching = Watching(ModelRegistry(settings.models_dir), metrics.drift)
             watching.restore(store.watch())
             feedback = Feedback(store, letters, metrics, watching)
@@ -151,47 +155,9 @@ def _alone(folder: Path) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def _serve(settings: Settings, metrics: FeedbackMetrics) -> Iterator[None]:
-    """Serve the metrics, and say where."""
-    port = settings.feedback_metrics_port
-    try:
-        server, thread = start_http_server(port, settings.host, metrics.registry)
-    except OSError as error:
-        raise InvalidSetting(
-            f"CAPSTONE_FEEDBACK_METRICS_PORT={port}: feedback cannot listen there on {settings.host} "
-            f"({error.strerror}); set it to another one (0: any free one)"
-        ) from None
-    print(
-        f"feedback joins {settings.scores_topic} and {settings.labels_topic} at {settings.bootstrap_servers}; "
-        f"metrics at http://{settings.host}:{server.server_port}/metrics; Ctrl-C stops",
-        flush=True,
-    )
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def main() -> int:
     """Join until SIGINT or SIGTERM; the exit status: 0 in order, 1 when it could not start, and why is said."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    stopping = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    try:
-        run_feedback(Settings.from_environment(), stopping)
-    except CapstoneError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return run_until_told(lambda stopping: run_feedback(Settings.from_environment(), stopping))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
+from capstone_utils.daemon import Looking
 from capstone_utils.files import stamp
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -43,7 +43,7 @@ class ModelWatch:
         return classifier
 
 
-class ModelReloader:
+class ModelReloader(Looking):
     """A thread that looks at a registry's pointer every second, and gives a sound champion that it finds to `use`.
 
     `version` is that of the models in use now; `count` is told of each model that was found, whether it is sound.
@@ -53,25 +53,17 @@ class ModelReloader:
         self, registry: ModelRegistry, version: str, use: Callable[[Classifier], None], count: Callable[[bool], None]
     ) -> None:
         self._watch, self._use, self._count = ModelWatch(registry, version), use, count
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        super().__init__(self._look, LOOK_SECONDS)
 
-    def stop(self) -> None:
-        """Look no more."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            try:
-                classifier = self._watch.check()
-            except Exception as error:  # whatever is wrong with it, the earlier one goes on
-                reason = str(error) if isinstance(error, InvalidModel) else repr(error)
-                LOG.error("a model was refused, the earlier one goes on: %s", reason)
-                self._count(False)
-                continue
-            if classifier is not None:
-                self._use(classifier)
-                LOG.warning("model %s decides from now on", classifier.version)
-                self._count(True)
+    def _look(self) -> None:
+        try:
+            classifier = self._watch.check()
+        except Exception as error:  # whatever is wrong with it, the earlier one goes on
+            reason = str(error) if isinstance(error, InvalidModel) else repr(error)
+            LOG.error("a model was refused, the earlier one goes on: %s", reason)
+            self._count(False)
+            return
+        if classifier is not None:
+            self._use(classifier)
+            LOG.warning("model %s decides from now on", classifier.version)
+            self._count(True)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Mapping
-from types import FrameType
+from contextlib import ExitStack, closing
 
-from prometheus_client import start_http_server
-
+from capstone_utils.daemon import metrics_shown, run_until_told
 from capstone_utils.features.daily_reload import DailyReloader
-from capstone_utils.features.daily_tables import DailyTable, InvalidDailyTables, read_daily
-from capstone_utils.ingestion.streaming.clients import NoBroker
+from capstone_utils.features.daily_tables import DailyTable, read_daily
 from capstone_utils.ingestion.streaming.dead_letters import ensure_dead_letter_topic
-from capstone_utils.ingestion.streaming.topics import TopicError, ensure_scores_topic, topic_shape
-from capstone_utils.process import end_in_time
+from capstone_utils.ingestion.streaming.topics import TopicShape, ensure_scores_topic, topic_shape
 from capstone_utils.serving.gc_pauses import freeze_heap
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.reload import ModelReloader
-from capstone_utils.serving.model.store import InvalidModel
-from capstone_utils.serving.worker.client import Client, Fenced, Lost
+from capstone_utils.serving.worker.client import Client, Lost
 from capstone_utils.serving.worker.kafka_python_client import KafkaPythonClient
 from capstone_utils.serving.worker.metrics import WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
@@ -33,25 +28,11 @@ LOG = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Score the stream until told to stop; the exit status: 0 in order, 1 when it could not start or was fenced."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    stopping = threading.Event()
+    """Score the stream until told to stop; the exit status: 0 in order, 1 when it could not start or was fenced.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if stopping.is_set():
-            raise KeyboardInterrupt  # asked twice: the batch in hand is given up
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    end_in_time()
-    try:
-        run_worker(Settings.from_environment(), stopping)
-    except (Fenced, InvalidDailyTables, InvalidModel, InvalidSetting, Lost, NoBroker, TopicError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    Told twice, the batch in hand is given up.
+    """
+    return run_until_told(lambda stopping: run_worker(Settings.from_environment(), stopping), Lost)
 
 
 def run_worker(settings: Settings, stopping: threading.Event) -> None:
@@ -65,6 +46,37 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
     classifier = Classifier(registry.load())
     daily = read_daily(settings.daily_tables) if settings.daily_tables.exists() else {}
     score_partitions = _ensure_topics(settings)
+    shape = _shape(settings)
+    folder = settings.work_dir / settings.state_dir / settings.worker_group
+    states = PartitionStates(settings.bootstrap_servers, settings.transactions_topic, shape, folder, metrics, daily)
+    worker = Worker(settings, classifier, states, metrics, score_partitions)
+
+    def use(classifier: Classifier) -> None:
+        worker.classifier = classifier  # one assignment: a batch is scored by the old one or by this one
+        metrics.decides(classifier)
+
+    def use_daily(tables: Mapping[str, DailyTable]) -> None:
+        worker.daily = tables  # looked up from the next batch on
+        metrics.uses_tables(tables)
+
+    use(classifier)
+    metrics.uses_tables(daily)
+    with ExitStack() as parts:
+        page = parts.enter_context(metrics_shown(metrics.registry, settings, "worker_metrics_port", "the worker"))
+        parts.callback(ModelReloader(registry, classifier.version, use, metrics.reloaded).stop)
+        parts.callback(DailyReloader(settings.daily_tables, use_daily, metrics.tables_reloaded).stop)
+        client = parts.enter_context(closing(open_client(settings)))
+        print(
+            f"worker {settings.worker_name} of group {settings.worker_group} scores {settings.transactions_topic} "
+            f"at {settings.bootstrap_servers}; metrics at {page}; Ctrl-C stops",
+            flush=True,
+        )
+        freeze_heap()
+        worker.run(client, stopping.is_set)
+
+
+def _shape(settings: Settings) -> TopicShape:
+    """The topic as it is; that it is compacted is said."""
     shape = topic_shape(settings.bootstrap_servers, settings.transactions_topic)
     if shape.compacted:
         LOG.error(
@@ -72,49 +84,7 @@ def run_worker(settings: Settings, stopping: threading.Event) -> None:
             "can be made from it. Set its cleanup.policy to delete",
             settings.transactions_topic,
         )
-    folder = settings.work_dir / settings.state_dir / settings.worker_group
-    states = PartitionStates(settings.bootstrap_servers, settings.transactions_topic, shape, folder, metrics, daily)
-    worker = Worker(settings, classifier, states, metrics, score_partitions)
-    try:
-        server, thread = start_http_server(settings.worker_metrics_port, settings.host, metrics.registry)
-    except OSError as error:
-        raise InvalidSetting(
-            f"CAPSTONE_WORKER_METRICS_PORT={settings.worker_metrics_port}: the worker cannot listen there on "
-            f"{settings.host} ({error.strerror}); set it to another one (0: any free one)"
-        ) from None
-
-    def use(classifier: Classifier) -> None:
-        worker.classifier = classifier  # one assignment: a batch is scored by the old one or by this one
-        metrics.decides(classifier)
-
-    use(classifier)
-    metrics.uses_tables(daily)
-
-    def use_daily(tables: Mapping[str, DailyTable]) -> None:
-        worker.daily = tables  # looked up from the next batch on
-        metrics.uses_tables(tables)
-
-    reloading = ModelReloader(registry, classifier.version, use, metrics.reloaded)
-    reading = DailyReloader(settings.daily_tables, use_daily, metrics.tables_reloaded)
-    try:
-        client = open_client(settings)
-        try:
-            print(
-                f"worker {settings.worker_name} of group {settings.worker_group} scores {settings.transactions_topic} "
-                f"at {settings.bootstrap_servers}; metrics at http://{settings.host}:{server.server_port}/metrics; "
-                "Ctrl-C stops",
-                flush=True,
-            )
-            freeze_heap()
-            worker.run(client, stopping.is_set)
-        finally:
-            client.close()
-    finally:
-        reloading.stop()
-        reading.stop()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return shape
 
 
 def open_client(settings: Settings) -> Client:

@@ -6,20 +6,17 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
-from typing import TypeVar
 
 import pandas as pd
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
+from capstone_utils.daemon import in_background
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.streaming.clients import Producer
 from capstone_utils.ingestion.streaming.consumer import Consumer
 
-Result = TypeVar("Result")
 # A learner thinks for minutes while the broker is away: until then no payment is given up, and once it is back it is
 # found within a second.
 FOUND_AGAIN = {"reconnect_backoff_max_ms": 1_000}
@@ -43,8 +40,8 @@ class LiveFlow:
         self._began = time.monotonic()
         self._last, self._done = threading.Event(), threading.Event()
         here = [TopicPartition(topic, each) for each in range(partitions)]
-        self._sending = _in_background(lambda: self._send(payments))
-        self._reading = _in_background(lambda: self._read(here))
+        self._sending = in_background(lambda: self._send(payments))[0]
+        self._reading = in_background(lambda: self._read(here))[0]
 
     def second(self) -> int:
         """The whole seconds since it began."""
@@ -102,17 +99,3 @@ class LiveFlow:
             while not self._done.is_set():
                 for records in consumer.poll(100).values():
                     self.read[self.second()] += len(records)
-
-
-def _in_background(work: Callable[[], Result]) -> Future[Result]:
-    """The outcome of work in a thread that no end of this process waits for."""
-    outcome: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return outcome

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client import Gauge
 
+from capstone_utils.daemon import Looking
 from capstone_utils.files import write_text
 from capstone_utils.process import Child
 from capstone_utils.serving.service.state.journal import segment, segments
@@ -64,7 +64,7 @@ def waiting_bytes(folder: Path) -> int:
     return sum(sizes.values()) - (position.start if position.segment in sizes else 0)
 
 
-class Outbox:
+class Outbox(Looking):
     """Keeps a child process that sends, and says in `waiting` how many bytes it has not sent yet.
 
     From when this returns, segments stay until they are sent.
@@ -76,24 +76,20 @@ class Outbox:
             write_position(folder, Position(min(segments(folder), default=1), 0))
         waiting.set_function(lambda: waiting_bytes(folder))
         self._child = self._start()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        super().__init__(self._look, LOOK_SECONDS)
 
     def stop(self) -> None:
         """Let the child send what is there, for at most ten seconds; the rest is sent after the next start."""
-        self._stopping.set()
-        self._thread.join()
+        super().stop()
         self._child.stop()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            if not self._child.running():
-                LOG.error("the outbox ended, and is started again: %s", self._child.tail(1))
-                try:
-                    self._child = self._start()
-                except OSError as error:
-                    LOG.error("the outbox could not be started: %s", error)
+    def _look(self) -> None:
+        if not self._child.running():
+            LOG.error("the outbox ended, and is started again: %s", self._child.tail(1))
+            try:
+                self._child = self._start()
+            except OSError as error:
+                LOG.error("the outbox could not be started: %s", error)
 
     def _start(self) -> Child:
         module = "capstone_utils.serving.service.state.outbox_sender"

@@ -9,11 +9,11 @@ import gc
 import logging
 import os
 import sys
-import threading
 from pathlib import Path
 
 from prometheus_client import Counter
 
+from capstone_utils.daemon import Looking
 from capstone_utils.errors import CapstoneError
 from capstone_utils.process import Child
 from capstone_utils.serving.service.state.journal import Journal, snapshot, snapshots
@@ -27,40 +27,32 @@ NICENESS = 5  # of the child: responses come first
 WRITTEN, FAILED = "written", "failed"
 
 
-class SnapshotKeeper:
+class SnapshotKeeper(Looking):
     """A thread that has a snapshot made whenever the journal has begun a segment, and removes what is not needed then.
 
-    `count` is a counter by outcome, `WRITTEN` or `FAILED`. What fails is tried again; meanwhile the segments stay.
+    `count` is a counter by outcome, `WRITTEN` or `FAILED`. What fails is tried again; meanwhile the segments stay. A
+    snapshot that is being made when it stops is given up; the next start makes one.
     """
 
     def __init__(self, journal: Journal, history: Path, count: Counter) -> None:
         self._journal, self._history, self._count = journal, history.resolve(), count
         self._failed_rotations = 0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        super().__init__(self._look, LOOK_SECONDS)
 
-    def stop(self) -> None:
-        """Give up a snapshot that is being made; the next start makes one."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        pause = LOOK_SECONDS
-        while not self._stopping.wait(pause):
-            pause = LOOK_SECONDS
-            if self._journal.failed_rotations > self._failed_rotations:
-                self._failed_rotations = self._journal.failed_rotations
-                self._count.labels(FAILED).inc()
-            number = self._journal.number
-            try:
-                if number > max(snapshots(self._journal.folder), default=0) and self._make(number):
-                    forget(self._journal.folder)
-                    self._count.labels(WRITTEN).inc()
-            except OSError as error:
-                LOG.error("no snapshot of the state was kept: %s; trying again in %.0f s", error, RETRY_SECONDS)
-                self._count.labels(FAILED).inc()
-                pause = RETRY_SECONDS
+    def _look(self) -> float | None:
+        if self._journal.failed_rotations > self._failed_rotations:
+            self._failed_rotations = self._journal.failed_rotations
+            self._count.labels(FAILED).inc()
+        number = self._journal.number
+        try:
+            if number > max(snapshots(self._journal.folder), default=0) and self._make(number):
+                forget(self._journal.folder)
+                self._count.labels(WRITTEN).inc()
+        except OSError as error:
+            LOG.error("no snapshot of the state was kept: %s; trying again in %.0f s", error, RETRY_SECONDS)
+            self._count.labels(FAILED).inc()
+            return RETRY_SECONDS
+        return None
 
     def _make(self, number: int) -> bool:
         """Have the child make it; False when told to stop meanwhile.

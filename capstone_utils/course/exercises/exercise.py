@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 IMPORT = "from capstone_utils.course.exercises import check"
+
+
+def about(answer: float, messages: Mapping[float, str], within: float, otherwise: str) -> str:
+    """The message of the first value that the answer lies so near to; `otherwise` of none."""
+    return next((message for value, message in messages.items() if abs(answer - value) <= within), otherwise)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,15 @@ def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, wid
     axes.axvspan(now - width_seconds, now, color=BLUE, alpha=0.12)
     axes.axvline(now - width_seconds, color=BLUE, linestyle=":")
     axes.axvline(now, color=BLUE)
+    near, high, last = 0.09 * max(width_seconds, max(seconds) - min(seconds)), False, -np.inf
     for second, label in zip(seconds, labels, strict=True):
+        high, last = second - last < near and not high, second  # labels side by side stand at two heights
         inside = now - width_seconds < second <= now
         axes.plot(second, 0, "o", markersize=11, color=BLUE if inside else MUTED)
         axes.annotate(
             label,
             (second, 0),
-            xytext=(0, 22),
+            xytext=(0, 40 if high else 20),
             textcoords="offset points",
             ha="center",
             fontsize=9,
@@ -34,7 +36,7 @@ def draw_window(seconds: Sequence[float], labels: Sequence[str], now: float, wid
         )
     axes.text(now - width_seconds, -0.8, " open: exactly here is out", color=BLUE, fontsize=8.5, va="center")
     axes.text(now, -0.8, "closed: now is in ", color=BLUE, fontsize=8.5, va="center", ha="right")
-    axes.set(title=f"The last {width_seconds:.0f} seconds at second {now:.0f}", xlabel="seconds", ylim=(-1.2, 1.6))
+    axes.set(title=f"The last {width_seconds:.0f} seconds at second {now:.0f}", xlabel="seconds", ylim=(-1.2, 2.1))
     axes.set_yticks([])
     axes.margins(x=0.08)
     axes.grid(visible=False)

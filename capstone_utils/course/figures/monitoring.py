@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, RED, describe
+from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, PURPLE, RED, describe
 
 
 def draw_false_positives(rates: pd.Series) -> Figure:
@@ -34,11 +34,13 @@ def draw_closed_loop(
     week = sums["caught"] / sums["frauds"]
     top.plot(week.index, week, color=MUTED, linestyle="--", label="recall in truth, last 7 days")
     top.plot(known["day"], known["recall"], color=BLUE, linewidth=2.5, label="recall by labels, last settled week")
-    top.plot(known["day"], known["estimate"], color=AMBER, label="estimate from the probabilities alone")
-    top.set(
-        title="Recall: what is true, what the bank knows, what the model believes", ylim=(0.4, 1.12), ylabel="recall"
+    top.plot(known["day"], known["estimate"], color=AMBER, label="recall as the probabilities alone estimate it")
+    top.plot(
+        known["day"], known["precision"], color=PURPLE, linewidth=1, label="precision by labels, last settled week"
     )
-    top.legend(loc="lower left")
+    top.set(title="What is true, what the bank knows, what the model believes", ylim=(0.3, 1.14))
+    top.set_yticks([0.4, 0.6, 0.8, 1.0])
+    top.legend(loc="lower left", ncols=2)
     bottom.plot(known["day"], known["missed"], color=RED, linewidth=2.5, label="reported frauds that were missed")
     bottom.plot(known["day"], known["inputs"], color=GREEN, label="features and scores, the largest of all")
     bottom.axhline(1, color=INK, linewidth=0.8)

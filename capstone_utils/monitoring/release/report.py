@@ -106,7 +106,7 @@ def draw_report(report: GateReport) -> Figure:
         kinds.barh(places + shift, report.kinds[side], height=0.38, label=side)
     kinds.set_yticks(places, [f"{kind} ({int(count)})" for kind, count in report.kinds["frauds"].items()])
     kinds.set(title="recall by kind, golden users", xlim=(0, 1.02))
-    kinds.legend(frameon=False)
+    kinds.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.08))
     calibration.plot([0, 1], [0, 1], color="#b0bac5", linewidth=1)
     calibration.plot(report.calibration["mean_score"], report.calibration["share_of_fraud"], marker="o")
     calibration.set(title="calibration, golden users", xlabel="probability", ylabel="share of fraud")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from capstone_utils.course.exercises.exercise import Exercise, Wrong
+from capstone_utils.course.exercises.exercise import Exercise, Wrong, about
 from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.transaction import SECOND_US
 
@@ -61,8 +61,8 @@ def _age(age_of_99: Callable[[Any, Any, Any], float | None], moments: Floats) ->
         float(ages.mean()): "That is the mean. How old are the oldest one in a hundred?",
         float(ages.max()): "That is the oldest of all. 99 of 100 are asked for.",
     }
-    near = [message for value, message in messages.items() if abs(answer - value) <= 1e-6 * abs(value)]
-    return near[0] if near else f"{answer:.1f} is not it: numpy's percentile of (ready - made), at 99, in milliseconds."
+    otherwise = f"{answer:.1f} is not it: numpy's percentile of (ready - made), at 99, in milliseconds."
+    return about(answer, messages, 1e-6 * abs(answer), otherwise)
 
 
 EXERCISES = (

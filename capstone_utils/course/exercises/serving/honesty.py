@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from capstone_utils.course.exercises.exercise import Exercise, Wrong
+from capstone_utils.course.exercises.exercise import Exercise, Wrong, about
 
 HEAD = 60_000  # payments from which the candidates are computed; the future is what lies behind the first half
 
@@ -25,12 +25,8 @@ def _price(answer: float, review: float, insult: float, missed: float, of_f1: fl
         of_f1: "That is the threshold for F1, and F1 knows no prices.",
         (review + insult) / missed: "An honest customer is insulted only when the payment is honest: times (1 - p).",
     }
-    near = [message for value, message in messages.items() if abs(answer - value) < 0.001]
-    return (
-        near[0]
-        if near
-        else f"At p = {answer:g} looking costs {review + (1 - answer) * insult:.2f}, missing {missed * answer:.2f}."
-    )
+    costs = f"At p = {answer:g} looking costs {review + (1 - answer) * insult:.2f}, missing {missed * answer:.2f}."
+    return about(answer, messages, 0.001, costs)
 
 
 def _leaks(answer: set[str], candidates: Candidates, frame: pd.DataFrame) -> str | None:

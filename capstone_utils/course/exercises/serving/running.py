@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from capstone_utils.course.exercises.exercise import Exercise, Wrong
+from capstone_utils.course.exercises.exercise import Exercise, Wrong, about
 
 ORDERS = {
     "commit, then work": ("commit", "work"),
@@ -34,8 +34,8 @@ def _slowest(slowest: Callable[[list[int], int], float | None], per_second: Sequ
         }
         if abs(answer - min(means)) < 1e-9:
             continue
-        near = [message for value, message in messages.items() if abs(answer - value) < 1e-9]
-        return near[0] if near else f"{answer:g} is not it for {counts}: the slowest five in a row have {min(means):g}."
+        otherwise = f"{answer:g} is not it for {counts}: the slowest five in a row have {min(means):g}."
+        return about(answer, messages, 1e-9, otherwise)
     return ""
 
 

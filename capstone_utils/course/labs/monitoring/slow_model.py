@@ -63,6 +63,7 @@ class SlowModel(Incident):
     def steady(self) -> None:
         self._running()
         self._traffic.wait_until_sent(5 * RATE, 20)
+        self._prometheus.wait_for(lambda: self._prometheus.value(P95) > 0)
         print(f"p95 {1000 * self._prometheus.value(P95):.0f} ms; LatencyHigh is {self._alert()}")
 
     def break_it(self) -> None:

@@ -36,7 +36,7 @@ from capstone_utils.settings import Settings
 from capstone_utils.transaction import DAY_US, Transaction
 
 START_US = 1_767_571_200_000_000
-KEPT = "feedback"
+KEPT, SCORES = "feedback", 200_000
 FEATURES = tuple(1 / (place + 3) for place in range(len(SPEC.names)))
 
 
@@ -75,32 +75,34 @@ def join(settings: Settings, registry: ModelRegistry, scores: int, labels: int) 
         return time.process_time() - began
 
 
+def rates(scores: int) -> dict[str, float]:
+    """Joined a second by kind of traffic: labels as they usually are, and one on every second score."""
+    course = Settings.from_environment()
+    ensure_models(course, ensure_enriched(course, course_stream()))
+    registry, measured = ModelRegistry(course.models_dir), {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_broker(replace(course, kafka_port=0, work_dir=Path(folder))) as broker,
+    ):
+        for name, labels in (("as_usual", scores // 130), ("many_labels", scores // 2)):
+            topics = {f"{topic}_topic": f"{topic}-{name}" for topic in ("transactions", "scores", "labels")}
+            settings = replace(broker.settings, **topics, state_dir=Path(name))
+            ensure_scores_topic(settings)
+            ensure_labels_topic(settings)
+            fill(settings, registry.champion(), scores, labels)
+            measured[name] = (scores + labels) / join(settings, registry, scores, labels)
+            print(f"{name:12}  {scores:,} scores, {labels:,} labels: {measured[name]:,.0f} a second on one core")
+    return measured
+
+
 def main() -> None:
     """Measure both kinds of traffic and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    parser.add_argument("--scores", type=int, default=200_000)
+    parser.add_argument("--scores", type=int, default=SCORES, help=f"how many (default: {SCORES:,})")
     parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
     options = parser.parse_args()
-    rates = {}
-    course = Settings.from_environment()
-    ensure_models(course, ensure_enriched(course, course_stream()))
-    registry = ModelRegistry(course.models_dir)
-    with tempfile.TemporaryDirectory() as folder:
-        base = replace(course, kafka_port=0, work_dir=Path(folder))
-        with start_broker(base) as broker:
-            for name, labels in (("as_usual", options.scores // 130), ("many_labels", options.scores // 2)):
-                topics = {f"{topic}_topic": f"{topic}-{name}" for topic in ("transactions", "scores", "labels")}
-                settings = replace(broker.settings, **topics, state_dir=Path(name))
-                ensure_scores_topic(settings)
-                ensure_labels_topic(settings)
-                fill(settings, registry.champion(), options.scores, labels)
-                seconds = join(settings, registry, options.scores, labels)
-                rates[name] = (options.scores + labels) / seconds
-                print(
-                    f"{name:12}  {options.scores:,} scores, {labels:,} labels: {rates[name]:,.0f} a second on one core"
-                )
-    results = {f"{KEPT}_{name}_tps": rate for name, rate in rates.items()}
+    results = {f"{KEPT}_{name}_tps": rate for name, rate in rates(options.scores).items()}
     if options.keep:
         keep(KEPT, {name: Figure(rate, "a second") for name, rate in results.items()})
     if options.json:

@@ -83,9 +83,9 @@ def _tests() -> bool:
 
 def _covered() -> bool:
     data = {"COVERAGE_FILE": str(SCRATCH / ".coverage"), "COVERAGE_CORE": "sysmon"}
-    held = _run("coverage", "run", "-m", *PYTEST, **data)
+    held = _run("coverage", "run", "-m", *PYTEST, output=None, **data)
     report = SCRATCH / "coverage.json"
-    if _run("coverage", "json", "-q", "-o", str(report), **data):
+    if _run("coverage", "json", "-q", "-o", str(report), output=None, **data):
         print(coverage_line(json.loads(report.read_text())))
     return held
 

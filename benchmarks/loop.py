@@ -32,9 +32,9 @@ from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.ingestion.simulation.simulator import Drift
 from capstone_utils.monitoring.drift.reports import Report, category_of
 from capstone_utils.monitoring.drift.watch import MISSED, DriftWatch
-from capstone_utils.monitoring.gate.challenger import verdicts
 from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels
+from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.serving.model.store import Models
 
 SEEDS = tuple(range(3002, 3012))  # 3001 was looked at while the gate was made

@@ -91,9 +91,7 @@ import {module}
 """
 
 
-@pytest.mark.parametrize(
-    ("door", "extras"), [("service", ["service"]), ("worker", []), ("feedback", []), ("watch", [])]
-)
+@pytest.mark.parametrize("door", DOORS)
 def test_a_door_needs_nothing_of_the_course(door):
     extras = ["service"] if door == "service" else []
     left_out = declared("course", "spark", "fast") - declared(*extras) - BROUGHT

@@ -74,15 +74,15 @@ class Evidence:
         warm = float(self.times[0]) + WARM_UP_DAYS * DAY_SECONDS
         return self.times >= max(warm, self.settled_until - settled_days * DAY_SECONDS)
 
-    def deciding(self, settled_until: float, reports_until: float) -> Booleans:
-        """A mask of the rows on which champion and challenger are compared: the latest weeks that are new to both.
+    def latest(self, settled_until: float) -> Booleans:
+        """A mask of the latest weeks, from what a champion has learnt as settled on; its end in epoch seconds."""
+        mask: Booleans = self.times >= max(self.now - DECIDING_WEEKS * 7 * DAY_SECONDS, settled_until)
+        return mask
 
-        The champion has learnt from what was settled at `settled_until`, and from what was reported as fraud up to
-        `reports_until`, both epoch seconds.
-        """
-        latest = self.times >= max(self.now - DECIDING_WEEKS * 7 * DAY_SECONDS, settled_until)
-        learnt: Booleans = self.fraud & (self.frame["label_known_at"].to_numpy() <= reports_until)
-        return latest & ~learnt
+    def known_by(self, moment: float) -> Booleans:
+        """A mask of what was reported as fraud up to a moment, epoch seconds."""
+        mask: Booleans = self.fraud & (self.frame["label_known_at"].to_numpy() <= moment)
+        return mask
 
 
 def gather(

@@ -74,8 +74,10 @@ class GateReport:
 
 
 class _Rows(NamedTuple):
-    """Masks of the frame: the rows to decide on, and golden users' settled ones; `known` is what the champion knows."""
+    """Masks of the frame: the latest weeks, of these the rows to decide on, which are new to the champion, and golden
+    users' settled ones; `known` is what the champion knows."""
 
+    latest: Booleans
     deciding: Booleans
     golden: Booleans
     known: Learnt
@@ -101,9 +103,9 @@ def weigh(
     checks.append(frozen_check(frozen.changed(evidence)))
     evidence = frozen.applied(evidence)
     rows = _rows(evidence, champion)
-    champions = _on(evidence, rows.deciding | rows.golden, champion)
+    champions = _on(evidence, rows.latest | rows.golden, champion)
     checks += amount_checks(evidence, rows.deciding, rows.golden)
-    checks += tampering_checks(evidence, rows.deciding, champions, _usual_share(evidence, rows.known))
+    checks += tampering_checks(evidence, rows.latest, rows.deciding, champions, _usual_share(evidence, rows.known))
     report = GateReport(evidence.now, champion.version, checks)
     if report.failed:
         return report, None
@@ -145,11 +147,11 @@ _ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 def _rows(evidence: Evidence, champion: Models) -> _Rows:
     known = learnt(champion)
-    deciding = evidence.deciding(known.settled_until, known.reports_until)
+    latest = evidence.latest(known.settled_until)
     golden = evidence.golden & evidence.settled & evidence.last(GOLDEN_DAYS)
     if known.golden:  # it would be asked about what it has learnt by heart
         golden &= evidence.times >= known.settled_until
-    return _Rows(deciding, golden, known)
+    return _Rows(latest, latest & ~evidence.known_by(known.reports_until), golden, known)
 
 
 def _usual_share(evidence: Evidence, known: Learnt) -> float:

@@ -32,13 +32,16 @@ def amount_checks(evidence: Evidence, deciding: Booleans, golden: Booleans) -> l
     ]
 
 
-def tampering_checks(evidence: Evidence, deciding: Booleans, champion: Verdicts, usual_share: float) -> list[Check]:
-    """The checks that labels agree with what is known of them otherwise, on the settled rows among those to decide on.
+def tampering_checks(
+    evidence: Evidence, latest: Booleans, deciding: Booleans, champion: Verdicts, usual_share: float
+) -> list[Check]:
+    """The checks that labels agree with what is known of them otherwise, on the settled rows of the latest weeks.
 
     The masks and the champion's verdicts have shape (rows,). `usual_share` is the share of fraud that the champion has
-    learnt from.
+    learnt from. Of the rows to decide on, the reports are missing that a young champion has learnt from: only what is
+    asked of reports alone is asked there.
     """
-    fraud, settled = evidence.fraud, evidence.settled & deciding
+    fraud, settled = evidence.fraud, evidence.settled & latest
     sure, ordinary = settled & (champion.probabilities >= SURE), champion.probabilities < ORDINARY
     usual = share(fraud, settled) / usual_share if usual_share else np.nan
     return [
@@ -52,7 +55,7 @@ def tampering_checks(evidence: Evidence, deciding: Booleans, champion: Verdicts,
         ),
         Check(
             "lone_reports",
-            share(_alone(evidence) & ordinary, fraud & settled),
+            share(_alone(evidence) & ordinary, fraud & settled & deciding),
             "reports of payments that look ordinary, without another report on the same user's day",
             most=0.25,
         ),

@@ -10,8 +10,10 @@ import pytest
 import xgboost as xgb
 
 from benchmarks.gate import poisons
+from capstone_utils.course.rehearsal import hidden
 from capstone_utils.features.spec import BRIEF, SPEC
-from capstone_utils.monitoring.gate.challenger import learnt, split_now
+from capstone_utils.monitoring.gate import gate
+from capstone_utils.monitoring.gate.challenger import learnt, split_now, train_challenger
 from capstone_utils.monitoring.gate.evidence import gather, golden_users
 from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels, InvalidFrozenLabels
@@ -90,6 +92,32 @@ def test_the_manifest_says_what_was_learnt(weighed, evidence):
 def test_poisoned_labels_are_refused_before_anything_learns_from_them(rehearsal, frozen, poison, by):
     evidence = rehearsal.evidence(NOW, poisons(rehearsal, NOW)[poison])
     assert by in refused(evidence, rehearsal.champion, frozen)
+
+
+@pytest.fixture(scope="module")
+def young_champion(rehearsal):
+    """A champion of a week ago: it has learnt from reports on payments that have settled since."""
+    return train_challenger(rehearsal.evidence(NOW - 7))
+
+
+def test_honest_labels_of_the_week_after_a_promotion_are_not_called_tampered_with(
+    rehearsal, evidence, young_champion, frozen, monkeypatch
+):
+    class Believed(Exception):
+        pass
+
+    def train(*_):
+        raise Believed
+
+    monkeypatch.setattr(gate, "train_challenger", train)  # what comes once the labels are believed
+    with pytest.raises(Believed):
+        weigh(evidence, young_champion, frozen)
+
+
+def test_reports_hidden_since_a_promotion_are_found(rehearsal, young_champion, frozen):
+    since = rehearsal.reports["known_at_us"] >= rehearsal.moment(NOW - 7)
+    left = rehearsal.reports[~since | rehearsal.reports.index.isin(hidden(rehearsal.reports).index)]
+    assert "contradictions" in refused(rehearsal.evidence(NOW, left), young_champion, frozen)
 
 
 def test_too_few_labels_are_refused(rehearsal, frozen):

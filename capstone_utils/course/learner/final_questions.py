@@ -81,8 +81,8 @@ FINAL = (
         4,
         "Traffic",
         (
-            Option("500 frauds a second", "A counter has no time in it. Take its rate."),
             Option("nothing, without a second look at another time", "So `rate` looks twice.", right=True),
+            Option("500 frauds a second", "A counter has no time in it. Take its rate."),
             Option("that the fraud rate is high", "500 of how many, and since when?"),
         ),
     ),
@@ -107,13 +107,13 @@ FINAL = (
         ),
     ),
     Question(
-        "11. A challenger is better in 27 checks of 28. What does the gate say?",
+        "11. A challenger passes all checks but one. What does the gate say?",
         4,
         "The gate",
         (
             Option("promoted, with a note", "Nobody reads the note. A gate that may be outvoted is none."),
             Option("refused, with a reason", "One check that fails is enough.", right=True),
-            Option("promoted, if recall is among the 27", "Then the other checks would be for nothing."),
+            Option("promoted, if recall is not the one", "Then all the other checks would be for nothing."),
         ),
     ),
     Question(

@@ -65,7 +65,8 @@ def _rule(answer: str) -> str | None:
         rules.write_text(yaml.safe_dump({"groups": [{"name": "mine", "rules": [dict(rule)]}]}))
         read = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True)
         if read.returncode:
-            return f"promtool says: {(read.stdout + read.stderr).strip().splitlines()[-1].strip()}"
+            said = (read.stdout + read.stderr).strip().splitlines()[-1]
+            return f"promtool says: {said.replace(f'{rules}: ', '').strip()}"
         return next((story.words for story in STORIES if not _told(story, rules, promtool)), "")
 
 

@@ -88,7 +88,7 @@ def test_words_stand_between_its_code_cells(visible):
 def test_its_paragraphs_and_sentences_are_short(visible):
     prose = paragraphs(visible)
     assert not [text for text in prose if len(text.split()) > PARAGRAPH_WORDS]
-    sentences = [sentence for text in prose for sentence in re.split(r"(?<=[.!?:;])[*)\"]*\s+", text)]
+    sentences = [sentence for text in prose for sentence in re.split(r"(?<=[.!?])[*)\"]*\s+", text)]
     assert not [sentence for sentence in sentences if len(sentence.split()) > SENTENCE_WORDS]
 
 

@@ -96,8 +96,8 @@ EXERCISES = (
         objective="O4.4",
         stars=4,
         task="""Write an alert rule, `TrafficStopped`: **no** payment has been answered for two minutes, by the
-counter `prediction_requests_total`. A quiet night must not wake anybody, nor a pause of a minute and a half. Prometheus'
-own `promtool` plays four short stories to your rule.""",
+counter `prediction_requests_total`. A quiet night must not wake anybody, nor a pause of a minute and a half.
+Prometheus' own `promtool` plays four short stories to your rule.""",
         starter='''rule = """
 alert: TrafficStopped
 expr: FIXME

@@ -64,8 +64,8 @@ def reveal(number: str, seen: float) -> None:
     print(f"You said {shown(said)}, the run says {shown(seen, unit)} ({number}): {_beside(said, float(seen))}.")
 
 
-def your_guesses() -> pd.DataFrame:
-    """The guesses that were revealed: what was said, what the run said, and the words beside it."""
+def your_guesses() -> pd.DataFrame | None:
+    """The guesses that were revealed: what was said, what the run said, and the words beside it; None without any."""
     kept = read_passport().guesses
     rows = [
         (number, what, shown(said), shown(seen, unit), _beside(said, seen))
@@ -73,6 +73,9 @@ def your_guesses() -> pd.DataFrame:
         for said, seen in [kept.get(number, (0.0, None))]
         if seen is not None
     ]
+    if not rows:
+        print("No guess was revealed yet: put a number in place of a None, and run the notebook again.")
+        return None
     return pd.DataFrame(rows, columns=["", "what", "you said", "the run said", "so"]).set_index("")
 
 

@@ -45,6 +45,8 @@ def test_what_is_no_number_is_not_kept(value, capsys):
 def test_all_that_were_revealed_stand_in_one_table(capsys):
     guess("P1.1", 300)
     guess("P2.1", 3)
+    assert your_guesses() is None
+    assert "No guess was revealed yet" in capsys.readouterr().out
     reveal("P1.1", 692.4)
     assert your_guesses().reset_index().to_numpy().tolist() == [
         ["P1.1", "median time unseen, checked nightly", "300", "692 minutes", "you were 2.3 times too low"]

@@ -21,10 +21,10 @@ from sklearn.metrics import f1_score
 from benchmarks.kept import keep
 from capstone_utils.course.rehearsal import DAYS, DRIFT_DAY, Rehearsal, hidden, rehearse
 from capstone_utils.course.results import Figure
-from capstone_utils.monitoring.gate.challenger import verdicts
 from capstone_utils.monitoring.gate.evidence import Evidence
 from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels
+from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.serving.model.store import Models
 from capstone_utils.transaction import DAY_SECONDS, DAY_US
 

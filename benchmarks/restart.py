@@ -28,7 +28,9 @@ from tqdm import tqdm
 
 from benchmarks.http import next_payments, ours
 from benchmarks.http_load import as_request, load
+from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
+from capstone_utils.course.results import Figure
 from capstone_utils.serving.service.main import load_scorer
 from capstone_utils.serving.service.metrics import ServiceMetrics
 from capstone_utils.serving.service.state.journal import Journal, read_segment, segment, segments
@@ -42,6 +44,8 @@ BATCH = 500
 CYCLE = 200_000  # payments that come again and again, each time later
 RATE, SECONDS = 1_000, 30
 SMALL_MB, LARGE_MB = 1, 1_000
+KEPT = "restart"
+UNITS = {"second": "a second", "seconds": "s", "us": "µs", "mb": "MB", "ms": "ms", "made": "ms"}
 
 
 def payments() -> Iterator[Transaction]:
@@ -129,6 +133,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT, help=f"payments to journal (default: {COUNT:,})")
     parser.add_argument("--rounds", type=int, default=3, help="restarts (default: 3)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
     parser.add_argument("--journal", metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
     settings = Settings.from_environment()
@@ -165,6 +170,9 @@ def main() -> None:
     for figure, value in figures.items():
         aim = f"   aim {AIM_SECONDS:.0f}" if figure == "restart_seconds" else ""
         print(f"{figure:36}{value:14,.1f}{aim}")
+    if options.keep:
+        units = {figure: UNITS.get(figure.rpartition("_")[2], "") for figure in figures}
+        keep(KEPT, {f"{KEPT}_{figure}": Figure(value, units[figure]) for figure, value in figures.items()})
     if options.json:
         print(json.dumps(figures))
 

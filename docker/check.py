@@ -41,7 +41,7 @@ from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import Transaction
 
 PROJECT = "fraud-check"  # containers and volumes of its own: those of a system that is in use are left alone
-SERVICES = {"kafka", "worker", "feedback", "service", "prometheus", "alertmanager", "pager", "grafana"}
+SERVICES = {"kafka", "worker", "feedback", "watch", "service", "prometheus", "alertmanager", "pager", "grafana"}
 INTERRUPTIONS = ("stop", "kill worker service", "kill", "down")
 STREAM = SimulatorConfig(seed=4, customers=4000, days=3)  # 2,000 in half a day: all are known yet when sent again
 SENT = 2000  # transactions to the broker around each interruption
@@ -67,6 +67,7 @@ class System:
         )
         self.environment = os.environ | self.settings.to_environment()
         self.environment |= {"GRAFANA_PORT": str(ports[3]), "GRAFANA_PASSWORD": grafana_login[1]}
+        self.environment["CAPSTONE_USER"] = f"{os.getuid()}:{os.getgid()}"
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{ports[1]}",
             timeout=30,
@@ -170,6 +171,7 @@ def check(system: System) -> None:
     assert system.http.get("/model").json()["version"] == second
     print_step(f"service and worker took up the model {second} in place of {first}, and Prometheus has seen it")
     check_pager(system)
+    check_watch(system, first)
     if "grafana" in system.services:
         system.grafana.get("/api/dashboards/uid/fraud").raise_for_status()
         print_step("Grafana shows the dashboard to who knows the password")
@@ -201,6 +203,15 @@ def check_pager(system: System) -> None:
     wait_until(lambda: pages("firing") > before, lambda: "the pager shows no WorkerDown")
     print_step(f"the pager shows WorkerDown {time.monotonic() - began:.0f} s after the worker was stopped")
     system.up()
+
+
+def check_watch(system: System, former: str) -> None:
+    """The watch reads the topics and may move the models' pointer."""
+    system.compose("restart watch")  # it had looked before there was a payment, and looks each hour
+    wait_until(lambda: " stays" in system.compose("logs watch"), lambda: "the watch says nothing")
+    system.compose("exec watch python -m capstone_utils models rollback")
+    assert ModelRegistry(system.settings.models_dir).champion() == former
+    print_step("the watch: " + system.compose("logs --no-log-prefix watch").splitlines()[-1])
 
 
 def check_interruption(system: System, interruption: str, transactions: list[Transaction]) -> None:

@@ -55,10 +55,12 @@ make_java() {
     chroot "$1" useradd --uid 1000 --create-home appuser
     mkdir -p "$1"/opt/kafka/{config,libs} "$1"/{etc/kafka/docker,mnt/shared/config,var/lib/kafka/data,prometheus,alertmanager}
     .venv/bin/python -c '
+import shutil, sys
 from capstone_utils.ingestion.broker.broker import LOCK
 from capstone_utils.ingestion.broker.maven import fetch_jars
 from capstone_utils.settings import Settings
-print(*fetch_jars(LOCK, Settings.from_environment().cache_dir), sep="\n")' | xargs -d '\n' cp -t "$1/opt/kafka/libs"
+for jar in fetch_jars(LOCK, Settings.from_environment().cache_dir):
+    shutil.copy(jar, sys.argv[1])' "$1/opt/kafka/libs"
     cp capstone_utils/ingestion/broker/kafka.log4j2.xml "$1/opt/kafka/log4j2.xml"
     cat >"$1/etc/kafka/docker/run" <<'EOF'
 #!/bin/sh

@@ -76,6 +76,7 @@ def test_a_user_of_one_door_need_not_start_the_other():
         "kafka": ["stream"],
         "worker": ["stream"],
         "feedback": ["stream"],
+        "watch": ["stream"],
         "service": ["http"],
         "prometheus": None,
         "alertmanager": None,

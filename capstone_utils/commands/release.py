@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from capstone_utils.errors import CapstoneError
 from capstone_utils.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,23 +79,35 @@ def nightly(options: argparse.Namespace) -> int:
 
 
 def watch(options: argparse.Namespace) -> int:
-    """Watch the champion's settled payments, once or again and again."""
+    """Watch the champion's settled payments, once or again and again; then what is missing is said and awaited."""
+    from kafka.errors import KafkaError
+
+    settings = Settings.from_environment()
+    while True:
+        try:
+            print(_watched(settings), flush=True)
+        except (CapstoneError, KafkaError, OSError) as reason:
+            if options.every is None:
+                raise
+            print(f"nothing watched: {reason}; again in {options.every:g} s", file=sys.stderr, flush=True)
+        if options.every is None:
+            return 0
+        time.sleep(options.every)
+
+
+def _watched(settings: Settings) -> str:
+    """What one look at the champion's settled payments found and did, in a sentence."""
     from capstone_utils.monitoring.release.history import last_midnight, settled_rows, topics_history
     from capstone_utils.monitoring.release.ledger import Ledger
     from capstone_utils.monitoring.release.watch import watch
     from capstone_utils.serving.model.registry import ModelRegistry
 
-    settings = Settings.from_environment()
     registry = ModelRegistry(settings.models_dir)
-    while True:
-        history = topics_history(settings)
-        rows = settled_rows(history, registry.champion(), last_midnight(history))
-        found = watch(registry, Ledger(settings.gate_dir), rows)
-        fate = f"{registry.champion()} decides again" if found.rolled_back else f"{found.version} stays"
-        print(f"{len(rows):,} settled payments of {found.version}: {found.reason}; {fate}", flush=True)
-        if options.every is None:
-            return 0
-        time.sleep(options.every)
+    history = topics_history(settings)
+    rows = settled_rows(history, registry.champion(), last_midnight(history))
+    found = watch(registry, Ledger(settings.gate_dir), rows)
+    fate = f"{registry.champion()} decides again" if found.rolled_back else f"{found.version} stays"
+    return f"{len(rows):,} settled payments of {found.version}: {found.reason}; {fate}"
 
 
 def _history(options: argparse.Namespace, settings: Settings) -> tuple[History, int]:

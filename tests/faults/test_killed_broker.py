@@ -77,6 +77,27 @@ def test_killed_while_producing_the_failed_are_counted_and_the_data_is_there_aft
         assert sum(end_offsets(again.bootstrap_servers, TOPIC).values()) == kept + 10
 
 
+def test_after_a_message_has_failed_none_is_sent(fresh, broker_processes, monkeypatch):
+    monkeypatch.setitem(clients.PRODUCER, "delivery_timeout_ms", 3_000)
+    monkeypatch.setitem(clients.PRODUCER, "request_timeout_ms", 2_000)
+    handed_over = 0
+
+    def killing():
+        nonlocal handed_over
+        for payment in payments(20_000):
+            if handed_over == 500:
+                kill(broker_processes(fresh))
+            handed_over += 1
+            yield payment
+
+    broker = start_broker(fresh)
+    create_topics(broker.bootstrap_servers, {TOPIC: 1})
+    with pytest.raises(DeliveryFailed) as hit:
+        produce(broker.bootstrap_servers, TOPIC, killing(), rate_per_second=500)
+    assert handed_over < 20_000
+    assert hit.value.report.sent == handed_over - 1
+
+
 def test_killed_while_consuming_the_reader_ends_and_its_group_reads_everything_after_a_restart(
     fresh, broker_processes, monkeypatch
 ):

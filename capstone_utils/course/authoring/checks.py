@@ -8,22 +8,27 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
+from xml.etree import ElementTree
 
 from capstone_utils.course.authoring.runner import DEEPER, notebooks
 from capstone_utils.settings import ROOT
 
 SCRATCH = ROOT / "build" / "test"
-PYTEST = ("pytest", "-q", "--no-header", "--tb=short", "--durations=8")
+TIMES = SCRATCH / "tests.xml"
+PYTEST = ("pytest", "-q", "--no-header", "--tb=short", "--durations=30", f"--junitxml={TIMES}")
 NBVAL = ("pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q", "--no-header")
 PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "FEEDBACK_METRICS", "PROMETHEUS", "ALERTMANAGER", "PAGER")
 ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in PORTS}  # free ones
 OWN_OPTIONS = ("-o", "addopts=", "-o", "filterwarnings=")  # the test suite's are not for notebooks
 LEAST_COVERED = 5  # modules that are named
+SLOWEST = 12  # folders of tests that are named
 
 Steps = dict[str, Callable[[], bool]]
 
@@ -68,15 +73,31 @@ def _style() -> bool:
 
 
 def _tests() -> bool:
-    """Run the test suite, with coverage from Python 3.12 on, where watching lines costs little."""
-    if sys.version_info < (3, 12):
-        return _run(*PYTEST)
+    """Run the test suite and say where its time went; with coverage from Python 3.12 on, where that costs little."""
+    try:
+        return _covered() if sys.version_info >= (3, 12) else _run(*PYTEST)
+    finally:
+        if TIMES.exists():
+            print(times_by_folder(TIMES.read_text(encoding="utf-8")))
+
+
+def _covered() -> bool:
     data = {"COVERAGE_FILE": str(SCRATCH / ".coverage"), "COVERAGE_CORE": "sysmon"}
-    held = _run("coverage", "run", "-m", *PYTEST, **data)
+    held = _run("coverage", "run", "-m", *PYTEST, output=None, **data)
     report = SCRATCH / "coverage.json"
-    if _run("coverage", "json", "-q", "-o", str(report), **data):
+    if _run("coverage", "json", "-q", "-o", str(report), output=None, **data):
         print(coverage_line(json.loads(report.read_text())))
     return held
+
+
+def times_by_folder(report: str) -> str:
+    """The seconds that the folders of tests took, the slowest first, from pytest's JUnit report."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for case in ElementTree.fromstring(report).iter("testcase"):
+        seconds["/".join(case.attrib["classname"].split(".")[:-1][:3])] += float(case.attrib["time"])
+    slowest = sorted(seconds.items(), key=itemgetter(1), reverse=True)[:SLOWEST]
+    lines = [f"  {taken:5.0f} s  {folder}" for folder, taken in slowest]
+    return "\n".join(["where the tests' time went", *lines])
 
 
 def coverage_line(report: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from sklearn.metrics import precision_recall_curve
 from capstone_utils.course.figures.style import AMBER, BLUE, GREEN, INK, MUTED, PURPLE, RED, describe
 from capstone_utils.ingestion.arrays import Array
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
-from capstone_utils.serving.evaluation.evaluation import COSTS, Costs, Evaluation
+from capstone_utils.serving.evaluation.costs import COSTS, Costs
+from capstone_utils.serving.evaluation.evaluation import Evaluation
 from capstone_utils.serving.training.splits import Split
 from capstone_utils.transaction import DAY_SECONDS
 

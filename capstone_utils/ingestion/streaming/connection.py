@@ -14,6 +14,7 @@ from capstone_utils.settings import InvalidSetting
 
 PREFIX = "CAPSTONE_KAFKA_"
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+RECONNECT_MS = 1_000  # a broker that is back is found so soon; by themselves the libraries wait up to 30 s and 10 s
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -36,24 +37,24 @@ OPTIONS = {
 }
 
 
-def kafka_python(bootstrap_servers: str) -> dict[str, str]:
+def kafka_python(bootstrap_servers: str) -> dict[str, str | int]:
     """The connection in kafka-python's words.
 
     Raises:
         InvalidSetting: when the environment's settings cannot be used; its message holds no secret.
     """
     options = {OPTIONS[name].kafka_python: value for name, value in security().items()}
-    return {"bootstrap_servers": bootstrap_servers, **options}
+    return {"bootstrap_servers": bootstrap_servers, "reconnect_backoff_max_ms": RECONNECT_MS, **options}
 
 
-def librdkafka(bootstrap_servers: str) -> dict[str, str]:
+def librdkafka(bootstrap_servers: str) -> dict[str, str | int]:
     """The connection in librdkafka's words, which confluent-kafka takes.
 
     Raises:
         InvalidSetting: when the environment's settings cannot be used; its message holds no secret.
     """
     options = {OPTIONS[name].librdkafka: value for name, value in security().items()}
-    return {"bootstrap.servers": bootstrap_servers, **options}
+    return {"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": RECONNECT_MS, **options}
 
 
 def security(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -62,7 +62,7 @@ def produce(
     Raises:
         ValueError: for a rate that is not above 0.
         TopicError, NoBroker: when there is no such topic, no broker.
-        DeliveryFailed: when a message is not acknowledged 30 s after the last one was sent.
+        DeliveryFailed: when a message is not acknowledged within 30 s; none is sent after that.
     """
     if rate_per_second is not None and not rate_per_second > 0:
         raise ValueError(f"rate_per_second={rate_per_second} is not above 0; None sends as fast as it goes")
@@ -114,6 +114,8 @@ def _send(bootstrap_servers: str, topics: Sequence[str], messages: Iterable[_Mes
         start = time.perf_counter()
         try:
             for topic, message, due_seconds in messages:
+                if deliveries.failed:  # kafka-python 3.0.12 sends no more after that, though the broker be back
+                    raise deliveries.failed[0]
                 due = now = time.perf_counter()
                 if due_seconds is not None:
                     due = start + due_seconds

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from capstone_utils.ingestion.arrays import Booleans, Floats
+from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.monitoring.gate.evidence import FOLD, VALIDATION, Evidence, hashed
-from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.monitoring.gate.paired import Verdicts, verdicts
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.training.fit_fallback import fit_fallback
 from capstone_utils.serving.training.splits import TRAIN_DAYS, VALIDATION_DAYS, Split
@@ -22,20 +22,6 @@ LEARNT_DAYS = TRAIN_DAYS + LABEL_DELAY_DAYS + VALIDATION_DAYS  # as in notebook 
 VALIDATION_SHARE, VALIDATION_WEEKS = 0.2, 2
 FOLDS = 4
 WITHOUT_GOLDEN = "golden users left out"
-
-
-class Verdicts(NamedTuple):
-    """Verdicts on the rows of a frame: probabilities and a mask of the alerts, each of shape (rows,)."""
-
-    probabilities: Floats
-    alerts: Booleans
-
-
-def verdicts(models: Models, frame: pd.DataFrame) -> Verdicts:
-    """What a door would have said with these models on the frame's features."""
-    rows = Classifier(models).classify(frame[list(models.score.features)].to_numpy(float))
-    table = np.array([(verdict.probability, verdict.fraud) for verdict in rows], dtype=float).reshape(-1, 2)
-    return Verdicts(table[:, 0], table[:, 1] == 1)
 
 
 def split_now(evidence: Evidence, chosen: Booleans) -> Split:

@@ -15,11 +15,9 @@ from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.monitoring.gate.challenger import (
     Learnt,
-    Verdicts,
     judge_unseen,
     learnt,
     train_challenger,
-    verdicts,
 )
 from capstone_utils.monitoring.gate.check import Check
 from capstone_utils.monitoring.gate.evidence import GOLDEN_DAYS, Evidence
@@ -34,12 +32,10 @@ from capstone_utils.monitoring.gate.model_checks import (
     same_as_judged,
     serving_checks,
 )
-from capstone_utils.monitoring.gate.paired import interval
+from capstone_utils.monitoring.gate.paired import PROMISED, Verdicts, interval, verdicts
 from capstone_utils.serving.evaluation.evaluation import calibration_table
 from capstone_utils.serving.model.store import Models, write_models
 from capstone_utils.transaction import DAY_SECONDS
-
-PROMISED = ("recall", "precision")  # kept in a promoted model's manifest, and watched
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.ingestion.arrays import Booleans, Floats
-from capstone_utils.monitoring.gate.challenger import Verdicts, split_now
+from capstone_utils.monitoring.gate.challenger import split_now
 from capstone_utils.monitoring.gate.check import Check, share
 from capstone_utils.monitoring.gate.evidence import Evidence
+from capstone_utils.monitoring.gate.paired import Verdicts
 from capstone_utils.transaction import DAY_SECONDS, SECOND_US
 
 # Reported frauds; fewer say too little.

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.ingestion.arrays import Booleans
-from capstone_utils.monitoring.gate.challenger import Verdicts
 from capstone_utils.monitoring.gate.check import ABOVE_ZERO, Check
-from capstone_utils.monitoring.gate.paired import compare
+from capstone_utils.monitoring.gate.paired import Verdicts, compare
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.store import Models
 

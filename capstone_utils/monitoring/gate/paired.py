@@ -1,15 +1,34 @@
-"""A paired comparison of two models on the same transactions: a bootstrap over users."""
+"""Verdicts of models on the same transactions, and their paired comparison: a bootstrap over users."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from capstone_utils.ingestion.arrays import Booleans, Floats, Integers
-from capstone_utils.serving.evaluation.evaluation import COSTS, Costs
+from capstone_utils.serving.evaluation.costs import COSTS, Costs
+from capstone_utils.serving.model.classifier import Classifier
+from capstone_utils.serving.model.store import Models
 
 DRAWS = 1000
 MEASURES = ("recall", "precision", "money")
+PROMISED = ("recall", "precision")  # kept in a promoted model's manifest, and watched
+
+
+class Verdicts(NamedTuple):
+    """Verdicts on the rows of a frame: probabilities and a mask of the alerts, each of shape (rows,)."""
+
+    probabilities: Floats
+    alerts: Booleans
+
+
+def verdicts(models: Models, frame: pd.DataFrame) -> Verdicts:
+    """What a door would have said with these models on the frame's features."""
+    rows = Classifier(models).classify(frame[list(models.score.features)].to_numpy(float))
+    table = np.array([(verdict.probability, verdict.fraud) for verdict in rows], dtype=float).reshape(-1, 2)
+    return Verdicts(table[:, 0], table[:, 1] == 1)
 
 
 def compare(

@@ -8,9 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from capstone_utils.monitoring.gate.challenger import verdicts
-from capstone_utils.monitoring.gate.gate import PROMISED
-from capstone_utils.monitoring.gate.paired import compare, interval
+from capstone_utils.monitoring.gate.paired import PROMISED, compare, interval, verdicts
 from capstone_utils.monitoring.release.ledger import KEPT, Ledger
 from capstone_utils.monitoring.release.rollback import roll_back
 from capstone_utils.serving.model.registry import ModelRegistry

@@ -9,22 +9,9 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
 from capstone_utils.ingestion.arrays import Array, Floats
+from capstone_utils.serving.evaluation.costs import COSTS, Costs
 
 BINS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)  # of probability, for calibration
-
-
-@dataclass(frozen=True)
-class Costs:
-    """The costs of an alert, in the currency of the amounts.
-
-    They are assumptions, to be replaced by a bank's own.
-    """
-
-    review: float = 5.0  # somebody looks at the alert
-    insult: float = 10.0  # an honest user was refused: calls, lost sales, users who leave
-
-
-COSTS = Costs()
 
 
 @dataclass(frozen=True)

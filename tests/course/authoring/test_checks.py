@@ -33,3 +33,10 @@ def test_coverage_is_one_line_with_the_least_covered_modules():
     assert line == (
         "coverage: 93.2 % of the package's lines; least: x/e.py 0 %, x/b.py 10 %, x/d.py 20 %, x/g.py 50 %, x/c.py 90 %"
     )
+
+
+def test_the_tests_time_is_summed_by_folder():
+    cases = [("tests.faults.test_a", 2.5), ("tests.faults.test_b", 3.0), ("tests.serving.service.state.test_c", 9.0)]
+    report = "".join(f'<testcase classname="{name}" time="{seconds}" />' for name, seconds in cases)
+    lines = checks.times_by_folder(f"<testsuites><testsuite>{report}</testsuite></testsuites>").splitlines()
+    assert [line.split() for line in lines[1:]] == [["9", "s", "tests/serving/service"], ["6", "s", "tests/faults"]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from capstone_utils.ingestion.streaming.connection import PREFIX, kafka_python, librdkafka, security
+from capstone_utils.ingestion.streaming.connection import PREFIX, RECONNECT_MS, kafka_python, librdkafka, security
 from capstone_utils.settings import InvalidSetting
 
 SECRET = "correct-horse"
@@ -25,14 +25,15 @@ def secured(monkeypatch, tmp_path):
 
 
 def test_without_a_word_the_connection_is_a_plain_one():
-    assert kafka_python("a:1,b:2") == {"bootstrap_servers": "a:1,b:2"}
-    assert librdkafka("a:1,b:2") == {"bootstrap.servers": "a:1,b:2"}
+    assert kafka_python("a:1,b:2") == {"bootstrap_servers": "a:1,b:2", "reconnect_backoff_max_ms": RECONNECT_MS}
+    assert librdkafka("a:1,b:2") == {"bootstrap.servers": "a:1,b:2", "reconnect.backoff.max.ms": RECONNECT_MS}
 
 
 def test_both_libraries_are_told_the_same_in_their_own_words(secured):
     authority = secured["SSL_CAFILE"]
     assert kafka_python("a:1") == {
         "bootstrap_servers": "a:1",
+        "reconnect_backoff_max_ms": RECONNECT_MS,
         "security_protocol": "SASL_SSL",
         "sasl_mechanism": "PLAIN",
         "sasl_plain_username": "alice",
@@ -41,6 +42,7 @@ def test_both_libraries_are_told_the_same_in_their_own_words(secured):
     }
     assert librdkafka("a:1") == {
         "bootstrap.servers": "a:1",
+        "reconnect.backoff.max.ms": RECONNECT_MS,
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "PLAIN",
         "sasl.username": "alice",

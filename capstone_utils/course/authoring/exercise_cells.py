@@ -6,7 +6,7 @@ from nbformat import NotebookNode
 
 from capstone_utils.course.exercises.checking import EXERCISES
 from capstone_utils.course.exercises.exercise import Exercise
-from capstone_utils.course.learner.recall import QUIZZES, Opening
+from capstone_utils.course.learner.recall import QUIZZES, Quiz
 
 
 def write_exercises(notebook: NotebookNode) -> list[str]:
@@ -14,7 +14,7 @@ def write_exercises(notebook: NotebookNode) -> list[str]:
 
     A cell belongs to an exercise by its id, such as `exercise-1-2-task`. Outputs stay: the next run writes them.
     """
-    owners: list[Exercise | Opening] = [*EXERCISES.values(), *QUIZZES.values()]
+    owners: list[Exercise | Quiz] = [*EXERCISES.values(), *QUIZZES.values()]
     sources = {name: source for owner in owners for name, source in owner.cells.items()}
     changed = [cell for cell in notebook.cells if sources.get(cell.id, cell.source) != cell.source]
     for cell in changed:

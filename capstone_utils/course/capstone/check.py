@@ -17,6 +17,7 @@ from capstone_utils.course.capstone.promotion import promotion
 from capstone_utils.course.capstone.step import Step
 from capstone_utils.course.capstone.value import value
 from capstone_utils.course.capstone.worlds import FULL, Scale, world
+from capstone_utils.course.learner.drive import keep
 from capstone_utils.files import write_text
 
 WORDS = range(100, 201)
@@ -84,6 +85,7 @@ def check_project(path: Path | str, scale: Scale = FULL) -> Report:
         print(f"{'ok ' if step.passed else 'NO '} {step.name:10} {step.words}", flush=True)
         steps.append(step)
     report = Report(project, steps)
+    keep(project.path)
     write_text(report.path, report.markdown())
     return report
 

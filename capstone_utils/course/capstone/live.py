@@ -30,16 +30,20 @@ from capstone_utils.transaction import Transaction
 
 MOST_MICROSECONDS, MOST_P95_MS = 10.0, 200.0
 TIMED = 20_000  # payments; the time is that of the last quarter, when the state has filled
-TRIES = 3  # the fastest counts: other work on the machine only adds
+TRIES = 3  # as long as it is too slow; the fastest counts, for other work on the machine only adds
 ASKED = 300
 A_SECOND = 200  # payments of the live traffic
-STEADY_SECONDS, BROKEN_SECONDS = 7.0, 15.0
+STEADY_SECONDS, BROKEN_SECONDS = 5.0, 15.0
+SCRAPE_INTERVAL = "500ms"
 
 
 def speed(project: Project, world: World, judged: Judged) -> Step:
     """Microseconds that the feature adds to a payment, and the time that 95 of 100 verdicts stay below."""
     payments = list(transactions_of(world.transactions.head(TIMED)))
-    added = min(_microseconds(project, payments) for _ in range(TRIES))
+    added = _microseconds(project, payments)
+    for _ in range(TRIES - 1):
+        if added > MOST_MICROSECONDS:
+            added = min(added, _microseconds(project, payments))
     p95 = _p95(project, payments, judged)
     words = f"{added:.1f} microseconds a payment more, p95 of features and verdict {p95:.2f} ms"
     passed = added <= MOST_MICROSECONDS and p95 < MOST_P95_MS
@@ -81,10 +85,9 @@ def watch(project: Project, world: World, judged: Judged) -> Step:
     metrics = _Metrics(project, world, judged)
     try:
         with _prometheus(metrics.registry) as prometheus, metrics.traffic():
-            time.sleep(STEADY_SECONDS)
-            steady = len(prometheus.query(project.watch))
+            steady = _comes_true(prometheus, project.watch, STEADY_SECONDS)
             metrics.forgets = True
-            fires = _comes_true(prometheus, project.watch)
+            fires = _comes_true(prometheus, project.watch, BROKEN_SECONDS)
     except PrometheusError as error:
         return Step("watch", False, f"the query was not answered: {error}")
     words = f"{'silent' if not steady else 'true'} in steady traffic, {'true' if fires else 'silent'} when the feature "
@@ -93,9 +96,9 @@ def watch(project: Project, world: World, judged: Judged) -> Step:
     return Step("watch", points == 10, words, f"```\n{project.watch}\n```", points)
 
 
-def _comes_true(prometheus: PrometheusClient, promql: str) -> bool:
-    """True when the expression has a value within the time given."""
-    deadline = time.monotonic() + BROKEN_SECONDS
+def _comes_true(prometheus: PrometheusClient, promql: str, seconds: float) -> bool:
+    """True when the expression has a value at some moment of so many seconds."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if len(prometheus.query(promql)):
             return True
@@ -155,14 +158,14 @@ class _Metrics:
 
 @contextmanager
 def _prometheus(registry: CollectorRegistry) -> Iterator[PrometheusClient]:
-    """A Prometheus of its own that scrapes the registry every second."""
+    """A Prometheus of its own that scrapes the registry twice a second."""
     cache = Settings.from_environment().cache_dir
     with TemporaryDirectory() as folder:
         settings = Settings(prometheus_port=0, work_dir=Path(folder), cache_dir=cache)
         server, thread = start_http_server(0, settings.host, registry)
         address = f"{settings.host}:{server.server_port}"
         try:
-            with start_prometheus(settings, {"fastapi_metrics": address}, "1s", rules=[]) as prometheus:
+            with start_prometheus(settings, {"fastapi_metrics": address}, SCRAPE_INTERVAL, rules=[]) as prometheus:
                 yield prometheus
         finally:
             server.shutdown()

@@ -8,11 +8,29 @@ from capstone_utils.course.exercises.deadline import TimeIsUp, run_within
 from capstone_utils.course.exercises.exercise import Exercise
 from capstone_utils.course.exercises.features import mistakes, parity, windows
 from capstone_utils.course.exercises.ingestion import groups, log, schema
+from capstone_utils.course.exercises.monitoring import alerting, drift, gauges, latency, verdicts
 from capstone_utils.course.exercises.serving import honesty, judging, rules, running, service
 from capstone_utils.course.learner.passport import read_passport, stamp
 
 SECONDS = 4.5  # a cell ends within five
-MODULES = (log, schema, groups, windows, mistakes, parity, judging, honesty, rules, service, running)
+MODULES = (
+    log,
+    schema,
+    groups,
+    windows,
+    mistakes,
+    parity,
+    judging,
+    honesty,
+    rules,
+    service,
+    running,
+    gauges,
+    latency,
+    alerting,
+    drift,
+    verdicts,
+)
 EXERCISES: dict[str, Exercise] = {
     each.id: each
     for each in sorted(

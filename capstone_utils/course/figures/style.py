@@ -10,9 +10,12 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.rcsetup import cycler
+from PIL import Image
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, RED, GREEN, AMBER, PURPLE = "#2f6fb4", "#c8382e", "#2f8f5b", "#d98e04", "#7a4fa3"
+
+COLORS = 256  # of a picture in a notebook
 
 STAGES = (
     ("Cards", "payments happen", "a town's taps"),
@@ -64,9 +67,12 @@ def describe(figure: Figure, text: str) -> Figure:
 
 
 def _png(figure: Figure) -> tuple[str, dict[str, object]]:
-    picture = BytesIO()
-    figure.savefig(picture, format="png", bbox_inches="tight")
-    return b64encode(picture.getvalue()).decode(), {"alt": figure.get_label()}
+    """The picture with a palette, a third of its size without one: GitHub cuts large notebooks off."""
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png", bbox_inches="tight")
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return b64encode(small.getvalue()).decode(), {"alt": figure.get_label()}
 
 
 def draw_pipeline(*here: str) -> Figure:

@@ -1,6 +1,6 @@
 """What a learner said and did: guesses before a run, questions from before, and the passport that keeps both."""
 
-from capstone_utils.course.learner.guesses import guess, reveal
+from capstone_utils.course.learner.guesses import guess, reveal, your_guesses
 from capstone_utils.course.learner.recall import quiz
 
-__all__ = ["guess", "quiz", "reveal"]
+__all__ = ["guess", "quiz", "reveal", "your_guesses"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
+
 from capstone_utils.course.learner.passport import change_passport, read_passport
 from capstone_utils.course.results import shown
 
@@ -27,6 +29,12 @@ GUESSES: dict[str, tuple[str, str]] = {
     "P3.6": ("card tests caught that training never saw", "%"),
     "P3.7": ("95 of 100 responses of /score are faster", "ms"),
     "P3.8": ("lost or scored twice after a kill", "payments"),
+    "P4.1": ("from the wave to the alert", "s"),
+    "P4.2": ("from the wave's end to quiet", "s"),
+    "P4.3": ("p95 of answers that take 210 ms", "ms"),
+    "P4.4": ("from a new fraud to the alarm", "days"),
+    "P4.5": ("largest stability index after two weeks", ""),
+    "P4.6": ("new fraud caught after the gate", "%"),
 }
 CLOSE = 0.1  # a tenth of what the run says
 
@@ -54,6 +62,21 @@ def reveal(number: str, seen: float) -> None:
         return
     change_passport(lambda passport: passport.guesses.update({number: (said, float(seen))}))
     print(f"You said {shown(said)}, the run says {shown(seen, unit)} ({number}): {_beside(said, float(seen))}.")
+
+
+def your_guesses() -> pd.DataFrame | None:
+    """The guesses that were revealed: what was said, what the run said, and the words beside it; None without any."""
+    kept = read_passport().guesses
+    rows = [
+        (number, what, shown(said), shown(seen, unit), _beside(said, seen))
+        for number, (what, unit) in GUESSES.items()
+        for said, seen in [kept.get(number, (0.0, None))]
+        if seen is not None
+    ]
+    if not rows:
+        print("No guess was revealed yet: put a number in place of a None, and run the notebook again.")
+        return None
+    return pd.DataFrame(rows, columns=["", "what", "you said", "the run said", "so"]).set_index("")
 
 
 def _beside(said: float, seen: float) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capstone_utils.course.learner.drive import keep
 from capstone_utils.course.work_directory import PASSPORT
 from capstone_utils.files import write_text
 from capstone_utils.settings import Settings
@@ -28,9 +29,9 @@ def passport_path() -> Path:
     return Settings.from_environment().work_dir / PASSPORT
 
 
-def read_passport() -> Passport:
-    """The learner's passport; an empty one when there is none, or what is there cannot be read."""
-    path = passport_path()
+def read_passport(path: Path | None = None) -> Passport:
+    """The learner's passport, or another one; empty when there is none, or what is there cannot be read."""
+    path = path or passport_path()
     if not path.exists():
         return Passport()
     try:
@@ -54,6 +55,17 @@ def change_passport(change: Callable[[Passport], object]) -> Passport:
     content = {"stamps": sorted(passport.stamps), "guesses": passport.guesses}
     try:
         write_text(passport_path(), json.dumps(content, indent=2) + "\n")
+        keep(passport_path())
     except OSError as error:  # a directory for reading only: the notebook goes on
         print(f"your progress is not kept: {error.strerror}")
     return passport
+
+
+def add(other: Passport) -> Passport:
+    """The passport with what another one has; where both have a guess, the one here counts."""
+
+    def change(passport: Passport) -> None:
+        passport.stamps |= other.stamps
+        passport.guesses = other.guesses | passport.guesses
+
+    return change_passport(change)

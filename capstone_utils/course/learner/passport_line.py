@@ -10,7 +10,7 @@ import base64
 import json
 import zlib
 
-from capstone_utils.course.learner.passport import Passport, change_passport, read_passport
+from capstone_utils.course.learner.passport import Passport, add, read_passport
 from capstone_utils.course.machine import in_colab
 from capstone_utils.course.results import METRICS, load, record, results_path
 from capstone_utils.errors import CapstoneError
@@ -56,11 +56,7 @@ def take_line(line: str) -> str:
             f"PASSPORT={text[:12]!r}... is no whole passport. Copy the whole line that begins with {VERSION}"
         ) from None
 
-    def add(passport: Passport) -> None:
-        passport.stamps.update(stamps)
-        passport.guesses = guesses | passport.guesses
-
-    passport = change_passport(add)
+    passport = add(Passport(set(stamps), guesses))
     for name in METRICS.keys() & measured.keys() - load(results_path()).keys():
         record(name, measured[name])
     return f"your passport: {len(passport.stamps)} stamps, {len(passport.guesses)} guesses"

@@ -1,11 +1,15 @@
 """The documents say what the committed results say, and a check finds those that do not."""
 
 import json
+from base64 import b64encode
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from capstone_utils.course.authoring.costs import cost_rows
 from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
-from capstone_utils.course.results import METRICS
+from capstone_utils.course.results import METRICS, Figure
 from capstone_utils.settings import ROOT
 
 README = """\
@@ -63,6 +67,7 @@ def test_a_stale_document_is_found_and_left_as_it_is(root):
 @pytest.mark.parametrize(
     ("mark", "complaint"),
     [
+        ("<!-- picture: cat -->\n<!-- end -->", "docs/card.md asks for the picture cat; the notebooks have "),
         (
             "<!-- figure: recall --><!-- end -->",
             "docs/card.md asks for the figure recall, which no .json file of docs/",
@@ -77,6 +82,33 @@ def test_a_mark_that_cannot_be_filled_is_named_with_its_document(root, mark, com
     (root / "docs" / "card.md").write_text(mark)
     with pytest.raises(ReportError, match=complaint):
         stale_documents(root)
+
+
+def test_a_picture_is_that_of_the_notebook_with_its_words(root):
+    alt, png = "Two lines that part.", b64encode(b"a picture").decode()
+    drawn = new_output("display_data", {"image/png": png}, metadata={"image/png": {"alt": alt}})
+    notebook = new_notebook(cells=[new_code_cell("draw()", id="loop-19", outputs=[drawn])])
+    (root / "notebooks").mkdir()
+    (root / "notebooks" / "04_monitoring_dashboard.ipynb").write_text(nbformat.writes(notebook))
+    (root / "docs" / "card.md").write_text("<!-- picture: loop -->\n<!-- end -->\n")
+    assert set(fill_documents(root)) >= {root / "docs" / "card.md", root / "docs" / "pictures" / "loop.png"}
+    assert (root / "docs" / "card.md").read_text() == (
+        f"<!-- picture: loop -->\n![{alt}](pictures/loop.png)\n<!-- end -->\n"
+    )
+    assert (root / "docs" / "pictures" / "loop.png").read_bytes() == b"a picture"
+    assert stale_documents(root) == []
+    (root / "docs" / "pictures" / "loop.png").write_bytes(b"an older one")
+    assert stale_documents(root) == [root / "docs" / "pictures" / "loop.png"]
+
+
+def test_costs_follow_from_what_was_measured():
+    names = ("stream_kafka_python_tps", "stream_confluent_tps", "http_score_rps")
+    rows = cost_rows(dict.fromkeys(names, Figure(13_000.0)))
+    assert rows[0][1:] == ("1", "10")  # 130,000 with what is to spare, by 13,000 each
+    assert rows[3][1:] == ("2", "20")
+    assert rows[4][1:] == ("73", "730")
+    with pytest.raises(KeyError, match="stream_kafka_python_tps"):
+        cost_rows({})
 
 
 def test_the_results_of_a_whole_run_are_kept(root, tmp_path, whole_run):

@@ -45,7 +45,10 @@ def test_a_bad_feature_is_refused_where_it_fails_and_told_why(check, name, step,
 @pytest.mark.server
 @pytest.mark.parametrize(
     ("name", "scale", "weighed"),
-    [("my_feature", SMALL, "validating_frauds"), ("my_thief", replace(SMALL, customers=400), "recall_gain")],
+    [
+        ("my_feature", SMALL, "validating_frauds"),
+        ("my_thief", replace(SMALL, customers=400, seeds=SMALL.seeds[:2]), "recall_gain"),
+    ],
     ids=["my_feature", "my_thief"],
 )
 def test_a_worked_example_takes_every_step(check, name, scale, weighed):

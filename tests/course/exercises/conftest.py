@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
+from prometheus_client import generate_latest, start_http_server
 
 from capstone_utils.course.exercises import check
 from capstone_utils.course.materials import course_stream
@@ -24,9 +27,14 @@ from capstone_utils.features.spec import BRIEF_FEATURES, SPEC, FeatureSpec, Wind
 from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.streaming.topics import create_topics
+from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.gate import GateReport
+from capstone_utils.monitoring.prometheus.server import start_prometheus
 from capstone_utils.serving.evaluation.baselines import stump_scores
 from capstone_utils.serving.evaluation.evaluation import evaluate
 from capstone_utils.serving.evaluation.slices import recall_by_scenario
+from capstone_utils.serving.metrics import ScoringMetrics
+from capstone_utils.serving.model.classifier import Verdict
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.service.server import start_service
@@ -147,6 +155,48 @@ def notebook_3(tmp_path_factory: pytest.TempPathFactory):
             "table": table,
             "good": {**next(transactions_of(world.transactions.tail(1))).to_dict(), "user_id": 900_000},
         }
+
+
+def _answers(metrics: ScoringMetrics, end: threading.Event) -> None:
+    """A hundred verdicts a second, as the service counts them, one in twenty of them fraud."""
+    generator = np.random.default_rng(0)
+    while not end.wait(0.2):
+        metrics.count_verdicts([Verdict(0.5, number == 0, False) for number in range(20)], generator.gamma(4, 0.01, 20))
+
+
+@pytest.fixture(scope="session")
+def notebook_4(tmp_path_factory: pytest.TempPathFactory):
+    """Notebook 4 with a Prometheus that scrapes the metrics of a service on paper, and two reports of the gate."""
+    metrics, end = ScoringMetrics("http"), threading.Event()
+    page = generate_latest(metrics.registry).decode()
+    metrics.count_verdicts([Verdict(0.5, number < 300, False) for number in range(1_000)], [0.02] * 1_000)
+    server, listening = start_http_server(0, "127.0.0.1", metrics.registry)
+    counting = threading.Thread(target=_answers, args=(metrics, end), daemon=True)
+    counting.start()
+    cache, stream = Settings.from_environment().cache_dir, course_stream()
+    settings = Settings(prometheus_port=0, work_dir=tmp_path_factory.mktemp("exercises"), cache_dir=cache)
+    payments, generator = stream.transactions.tail(20_000), np.random.default_rng(0)
+    honest = (stream.truth["scenario"] == "legitimate").tail(20_000)
+    flagged = ~honest | (generator.random(20_000) < 0.001)
+    sound = [Check("parity", 0.0, "", most=0), Check("gain", 0.2, "", least=0.0)]
+    targets = {"fastapi_metrics": f"127.0.0.1:{server.server_port}"}
+    with start_prometheus(settings, targets, "500ms", rules=[]) as prometheus:
+        prometheus.wait_for(lambda: prometheus.value("sum(increase(prediction_requests_total[15s]))") > 100)
+        yield {
+            "RATE": 100,
+            "page": page,
+            "passed": GateReport(0.0, "champion", sound),
+            "poisoned": GateReport(0.0, "champion", [*sound, Check("labels", math.nan, "", most=0.05)]),
+            "prometheus": prometheus,
+            "recent": pd.DataFrame({"score": generator.beta(1, 8, 2_000)}),
+            "reference": pd.DataFrame({"score": generator.beta(1, 9, 2_000)}),
+            "week": payments[["user_id"]].assign(honest=honest, flagged=flagged),
+        }
+    end.set()
+    server.shutdown()
+    server.server_close()
+    for thread in (counting, listening):
+        thread.join()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ STEADY = {  # words of the steady state, at a lab's end
     3: "0 payments without a count, 0 too late",
     4: "wait in the fullest partition",
     5: "F1 0.",
-    6: "True: the quick model decides",
+    6: "the quick model decides",
     7: "lost 0, scored twice 0, of 400 payments",
     8: "0 of 200 payments lack a batch feature",
     9: "0 differences between a state made from the log and offline",

@@ -1,9 +1,12 @@
 """The wheel breaks one lab without saying which, counts the guesses, and leaves nothing running."""
 
+import nbformat
 import psutil
 import pytest
 
 from capstone_utils.__main__ import parse_arguments
+from capstone_utils.course.authoring.runner import notebooks
+from capstone_utils.course.labs import wheel as wheels
 from capstone_utils.course.labs.catalogue import LABS
 from capstone_utils.course.labs.wheel import NUMBERS, Wheel
 
@@ -45,3 +48,22 @@ def test_after_three_wrong_guesses_it_says_what_it_was(fresh, capsys):
 def test_it_knows_the_labs_of_one_to_nine_and_is_a_command():
     assert sorted(NUMBERS) == list(range(1, 10))
     assert parse_arguments(["wheel"]).command == "wheel"
+
+
+def test_the_cells_of_notebook_4_spin_and_diagnose_only_when_asked(monkeypatch):
+    cells, done = {cell.id: cell.source for cell in nbformat.read(notebooks()[3], as_version=4).cells}, []
+
+    class Noted(Wheel):
+        def spin(self):
+            done.append("spin")
+
+        def diagnose(self, cause):
+            done.append(cause)
+
+    monkeypatch.setattr(wheels, "Wheel", Noted)
+    names = {"settings": None}
+    for spin, lab in ((False, ""), (True, "2")):
+        assert done == []
+        exec(cells["wheel-spin"].replace("SPIN = False", f"SPIN = {spin}"), names)
+        exec(cells["wheel-answer"].replace('LAB = ""', f'LAB = "{lab}"'), names)
+    assert done == ["spin", "2"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from capstone_utils.course.learner import guess, reveal
+from capstone_utils.course.learner import guess, reveal, your_guesses
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,14 @@ def test_what_is_no_number_is_not_kept(value, capsys):
     refused, said = capsys.readouterr().out.splitlines()
     assert refused.startswith(f"Not kept (P1.1): {value!r} is no number.")
     assert said.startswith("The run says")
+
+
+def test_all_that_were_revealed_stand_in_one_table(capsys):
+    guess("P1.1", 300)
+    guess("P2.1", 3)
+    assert your_guesses() is None
+    assert "No guess was revealed yet" in capsys.readouterr().out
+    reveal("P1.1", 692.4)
+    assert your_guesses().reset_index().to_numpy().tolist() == [
+        ["P1.1", "median time unseen, checked nightly", "300", "692 minutes", "you were 2.3 times too low"]
+    ]

@@ -113,7 +113,7 @@ class SlowModel(Incident):
         if self._parts is not None:
             self._parts.close()
             self._parts = None
-        return f"{self.registry.champion() == self.champion}: the quick model decides"
+        return f"the {'quick' if self.registry.champion() == self.champion else 'slow'} model decides"
 
     def _alert(self) -> str:
         return next(alert.state for alert in self._prometheus.alerts() if alert.name == "LatencyHigh")

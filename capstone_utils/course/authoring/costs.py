@@ -1,0 +1,40 @@
+"""What it takes to carry a load: machines by arithmetic from measured throughput, money by an assumed price."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from capstone_utils.course.results import Figure
+
+LOADS = (1_000, 100_000)  # payments a second
+SPARE = 0.3  # of the load, for a holiday's peak and a worker that is starting again
+CORES = 2  # of a worker with its share of the broker, as the benchmark of the stream ran
+DOLLARS = 0.05  # for an hour of one core: an assumption, a round figure for a rented machine
+HOURS = 730  # of a month
+MILLION = 1_000_000
+
+
+def cost_rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
+    """(what, at the first load, at the second) for workers, service processes, cores and dollars.
+
+    Raises:
+        KeyError: naming the figure that no benchmark has left.
+    """
+
+    def needed(name: str) -> list[int]:
+        return [math.ceil(load * (1 + SPARE) / figures[name].value) for load in LOADS]
+
+    workers = needed("stream_kafka_python_tps")
+    dollars = [number * CORES * DOLLARS * HOURS for number in workers]
+    millions = [load * HOURS * 3_600 / MILLION for load in LOADS]
+    rows = [
+        ("stream workers, and so partitions at least", workers),
+        ("the same with the client confluent-kafka", needed("stream_confluent_tps")),
+        ("over HTTP instead: processes of the service", needed("http_score_rps")),
+        ("cores of the stream workers and their brokers", [number * CORES for number in workers]),
+    ]
+    lines = [(what, *(f"{number:,}" for number in numbers)) for what, numbers in rows]
+    lines.append(("dollars a month for these cores", *(f"{each:,.0f}" for each in dollars)))
+    each_million = [f"{month / count:.2g}" for month, count in zip(dollars, millions, strict=True)]
+    return [*lines, ("dollars for a million payments", *each_million)]

@@ -1,0 +1,1 @@
+"""Exercises of notebook 4: gauges, alerts, drift and the gate."""

@@ -24,7 +24,6 @@ from capstone_utils.monitoring.feedback.log_reader import LogReader
 from capstone_utils.monitoring.feedback.main import Feedback
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.feedback.store import FeedbackStore
-from capstone_utils.monitoring.feedback.watching import Watching
 from capstone_utils.serving.model.classifier import Verdict
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.score import encode
@@ -57,8 +56,8 @@ def join(settings: Settings, scores: int, labels: int) -> float:
         contextlib.closing(FeedbackStore(settings.feedback / "joined.sqlite")) as store,
         contextlib.closing(LogReader(settings, store, metrics)) as reader,
     ):
-        watching = Watching(ModelRegistry(settings.models_dir), metrics.drift)  # without a model, no drift is watched
-        feedback, left = Feedback(store, letters, metrics, watching), scores + labels
+        registry = ModelRegistry(settings.models_dir)  # without a model, no drift is watched
+        feedback, left = Feedback(store, letters, metrics, registry), scores + labels
         began = time.process_time()
         while left > 0:
             batch = reader.poll()

@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from capstone_utils.monitoring.gate.gate import PROMISED
 from capstone_utils.monitoring.release.ledger import OUTCOMES, Ledger
 
 
@@ -36,14 +38,23 @@ class GateMetrics(Collector):
         last = max((entry.at for entry in entries), default=0.0)
         yield GaugeMetricFamily("gate_last_run_timestamp_seconds", "Time of the last outcome, 0 without one", last)
         passed = GaugeMetricFamily("gate_check_passed", "1 where the latest report's check passed", labels=["check"])
-        for name, good in self._latest_checks().items():
-            passed.add_metric([name], float(good))
-        yield passed
+        compared = GaugeMetricFamily(
+            "gate_compared_ratio", "Quality on the latest report's deciding weeks", labels=["measure", "model"]
+        )
+        report = self._latest_report()
+        for check in report.get("checks", ()):
+            passed.add_metric([check["name"]], float(check["passed"]))
+        for measure in PROMISED:
+            for model in ("champion", "challenger"):
+                value = report.get("compared", {}).get(measure, {}).get(model)
+                if value is not None:
+                    compared.add_metric([measure, model], value)
+        yield from (passed, compared)
 
-    def _latest_checks(self) -> dict[str, bool]:
-        """The checks of the latest report, by name."""
+    def _latest_report(self) -> dict[str, Any]:
+        """The latest report; empty without one."""
         reports = sorted(self._folder.glob("reports/*/report.json"), key=lambda path: path.stat().st_mtime)
         if not reports:
             return {}
-        report = json.loads(reports[-1].read_text(encoding="utf-8"))  # it is written whole or not at all
-        return {check["name"]: check["passed"] for check in report["checks"]}
+        report: dict[str, Any] = json.loads(reports[-1].read_text(encoding="utf-8"))  # written whole or not at all
+        return report

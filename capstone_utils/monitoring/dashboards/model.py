@@ -1,0 +1,237 @@
+"""The dashboard of whoever answers for the model: its scores, its inputs, its calibration, and its challengers."""
+
+from __future__ import annotations
+
+from capstone_utils.monitoring.dashboards.definition import (
+    BLUE,
+    DOOR,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RATE,
+    RED,
+    SOURCE,
+    Json,
+    bargauge,
+    dashboard,
+    limits,
+    panel,
+    stat,
+    timeseries,
+    variable,
+)
+from capstone_utils.monitoring.dashboards.duty import DOOR_VARIABLE
+
+OF_VERSION = 'and on (door) model_info{version=~"$version"}'
+OUTCOMES = {"promoted": GREEN, "refused": ORANGE, "rolled_back": RED}
+SCORE_DRIFT = f"""max by (door) (abs(
+  sum by (le, door) (rate(fraud_probability_bucket{{{DOOR}}}[5m]))
+    / ignoring(le) group_left sum by (door) (rate(fraud_probability_count{{{DOOR}}}[5m]))
+  - sum by (le, door) (rate(fraud_probability_bucket{{{DOOR}}}[1h] offset 5m))
+    / ignoring(le) group_left sum by (door) (rate(fraud_probability_count{{{DOOR}}}[1h] offset 5m))
+))"""
+
+
+def model() -> Json:
+    """The dashboard."""
+    rows = [(5, _now()), (9, _scores()), (9, _drift()), (9, _calibration()), (9, _challenger())]
+    variables = [DOOR_VARIABLE, variable("version", "the model's", "label_values(model_info, version)")]
+    began = 'max by (version) (model_info{version=~"$version"}) unless max by (version) (model_info offset 30s)'
+    mark = {
+        "name": "Versions",
+        "datasource": SOURCE,
+        "enable": True,
+        "iconColor": PURPLE,
+        "expr": began,
+        "titleFormat": "{{version}} decides",
+        "step": "10s",
+    }
+    meaning = "What the model says, what it is given, whether it can be believed, and what would take its place."
+    return dashboard("model", "Fraud detection: model", meaning, rows, variables, [mark])
+
+
+def _now() -> list[Json]:
+    one_or_none = limits((None, RED), (1, GREEN))
+    none_is_good = limits((None, GREEN), (1, RED))
+    return [
+        stat(
+            "Decides",
+            "The version in use. Two for long: ModelsDisagree rings.",
+            5,
+            f'count by (version) (model_info{{{DOOR}, version=~"$version"}})',
+            "{{version}}",
+            text="name",
+        ),
+        stat(
+            "Compiled",
+            "1 where trees are compiled; 0 where XGBoost itself computes: ModelNotCompiled.",
+            3,
+            f"min(model_compiled{{{DOOR}}})",
+            "compiled",
+            thresholds=one_or_none,
+        ),
+        stat(
+            "Age of the batch tables",
+            "Days from their last day to the latest payment's. BatchTablesStale rings above 0.",
+            4,
+            f"max(batch_tables_age_days{{{DOOR}}})",
+            "days",
+            unit="d",
+            thresholds=none_is_good,
+        ),
+        stat(
+            "Features recomputed",
+            "Payments of a sample of customers whose features were computed again, offline.",
+            4,
+            "sum(feature_parity_rows_total)",
+            "payments",
+            unit="locale",
+        ),
+        stat(
+            "Features that differed",
+            "Online against offline, bit for bit: anything but zero is skew.",
+            4,
+            "sum(feature_parity_mismatches_total)",
+            "differences",
+            unit="locale",
+            thresholds=none_is_good,
+        ),
+        stat(
+            "Rolled back",
+            "Promoted versions that did not hold what the gate had promised, since ever.",
+            4,
+            'sum(gate_runs_total{outcome="rolled_back"})',
+            "rolled back",
+            unit="locale",
+            thresholds=none_is_good,
+        ),
+    ]
+
+
+def _scores() -> list[Json]:
+    heat = {
+        "calculate": False,
+        "color": {
+            "mode": "scheme",
+            "scheme": "Purples",
+            "scale": "exponential",
+            "exponent": 0.5,
+            "steps": 64,
+            "reverse": False,
+            "fill": "dark-purple",
+        },
+        "cellGap": 1,
+        "filterValues": {"le": 1e-9},
+        "yAxis": {"axisPlacement": "left"},
+        "legend": {"show": True},
+        "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
+    }
+    scores = f"sum by (le) (rate(fraud_probability_bucket{{{DOOR}}}[{RATE}]) {OF_VERSION})"
+    return [
+        panel(
+            "heatmap",
+            "Fraud probability, payments a second in each range",
+            "The distribution of the scores over time; a drift moves its weight.",
+            14,
+            [(scores, "{{le}}")],
+            unit="reqps",
+            options=heat,
+        )
+        | {"maxDataPoints": 60},
+        timeseries(
+            "Score drift",
+            "Largest gap between the distribution functions of the scores: last five minutes against the hour before "
+            "(Kolmogorov-Smirnov distance). No alert hangs on it: hours differ.",
+            10,
+            [(SCORE_DRIFT, "{{door}}")],
+            unit="percentunit",
+        ),
+    ]
+
+
+def _drift() -> list[Json]:
+    close = limits((None, GREEN), (0.7, ORANGE), (1, RED))
+    inputs = 'detector=~"feature|reference|missing|new_device"'
+    return [
+        bargauge(
+            "Drift by feature",
+            "Statistics as shares of their limits: 1 is an alarm, FeatureDrift or ReferenceDrift.",
+            12,
+            [(f"topk(10, max by (column) (drift_statistic_ratio{{{inputs}}}))", "{{column}}")],
+            unit="percentunit",
+            thresholds=close,
+            most=1,
+        ),
+        timeseries(
+            "Drift by detector",
+            "The largest statistic of each detector, as a share of its limit.",
+            12,
+            [("max by (detector) (drift_statistic_ratio)", "{{detector}}")],
+            unit="percentunit",
+            thresholds=limits((None, GREEN), (1, RED)),
+        ),
+    ]
+
+
+def _calibration() -> list[Json]:
+    return [
+        bargauge(
+            "Calibration by range of probability",
+            "Share of fraud among the settled payments from each probability on: as "
+            "the model expects, and as labelled.",
+            12,
+            [
+                ('live_calibration_bin_ratio{basis="expected"}', "from {{low}}, expected"),
+                ('live_calibration_bin_ratio{basis="observed"}', "from {{low}}, labelled"),
+            ],
+            unit="percentunit",
+            most=1,
+        ),
+        timeseries(
+            "Calibration over time",
+            "Frauds that the probabilities expect for each one that was labelled: 1 is right.",
+            6,
+            [('live_calibration_ratio{by="version", value=~"$version"}', "{{value}}")],
+        ),
+        timeseries(
+            "F1 by version",
+            "Of the latest settled week, as labelled.",
+            6,
+            [
+                (
+                    'live_quality_ratio{payments="settled",basis="labels",measure="f1",by="version",value=~"$version"}',
+                    "{{value}}",
+                )
+            ],
+            unit="percentunit",
+        ),
+    ]
+
+
+def _challenger() -> list[Json]:
+    return [
+        bargauge(
+            "Champion against challenger",
+            "Recall and precision on the deciding weeks of the latest retraining.",
+            8,
+            [("gate_compared_ratio", "{{measure}}, {{model}}")],
+            unit="percentunit",
+            most=1,
+        ),
+        bargauge(
+            "Checks that the challenger failed",
+            "By the latest report; `no check failed` where it passed them all.",
+            8,
+            [('gate_check_passed == 0 or label_replace(vector(0), "check", "no check failed", "", "")', "{{check}}")],
+            thresholds=limits((None, BLUE)),
+            most=1,
+        ),
+        timeseries(
+            "What became of retrainings",
+            "Promoted, refused by the gate, rolled back: since ever.",
+            8,
+            [(f'sum(gate_runs_total{{outcome="{each}"}})', each.replace("_", " ")) for each in OUTCOMES],
+            unit="locale",
+            colors={each.replace("_", " "): color for each, color in OUTCOMES.items()},
+        ),
+    ]

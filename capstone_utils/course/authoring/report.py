@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capstone_utils.course.authoring.architecture import PACKAGE, draw_architecture
+from capstone_utils.course.authoring.metrics_page import PAGE, metrics_page
 from capstone_utils.course.results import METRICS, Figure, load, success_rows
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
+from capstone_utils.monitoring.dashboards.catalogue import dashboard_texts
 from capstone_utils.settings import ROOT
 
 PICTURE = Path("docs") / "architecture.svg"
@@ -37,7 +39,7 @@ def fill_documents(root: Path = ROOT) -> list[Path]:
 
 
 def stale_documents(root: Path = ROOT) -> list[Path]:
-    """The documents below `root` that disagree with the results, and the picture if it disagrees with the imports."""
+    """The documents below `root` that disagree with the results, and files made from the code that disagree with it."""
     return list(_stale(root))
 
 
@@ -81,10 +83,10 @@ def fill(text: str, figures: Mapping[str, Figure], where: str) -> str:
 
 
 def _stale(root: Path) -> dict[Path, str]:
-    """The text that each document should have and has not, the picture of the package's floors included."""
+    """The text that each document should have and has not; what the code says of itself is written anew, too."""
     texts = _filled(root)
     if (root / PACKAGE).is_dir():
-        texts[root / PICTURE] = draw_architecture(root)
+        texts |= {root / PICTURE: draw_architecture(root), root / PAGE: metrics_page()} | dashboard_texts()
     return {path: text for path, text in texts.items() if not path.exists() or text != path.read_text(encoding="utf-8")}
 
 

@@ -10,6 +10,7 @@ from capstone_utils.monitoring.dashboards.definition import (
     PURPLE,
     RATE,
     RED,
+    YELLOW,
     Json,
     dashboard,
     gauge,
@@ -44,6 +45,10 @@ RINGING = (
     '  or ALERTS{alertstate="pending", severity!="none"})\n'
     '  or label_replace(vector(0), "alertname", "no alert", "", "")'
 )
+
+
+LATENCY_COLORS = {"p50 http": GREEN, "p95 http": ORANGE, "p99 http": RED}
+LATENCY_COLORS |= {"p50 stream": BLUE, "p95 stream": PURPLE, "p99 stream": YELLOW}
 
 
 def slower_than(share: float) -> str:
@@ -83,7 +88,7 @@ def _glance() -> list[Json]:
         gauge(
             "Fraud rate",
             "Share of the payments called fraud. FraudRateHigh rings above 5 %.",
-            4,
+            5,
             FRAUD_RATE,
             "{{door}}",
             0.2,
@@ -93,7 +98,7 @@ def _glance() -> list[Json]:
         gauge(
             "Latency, 95th percentile",
             "Nineteen predictions of twenty are faster. LatencyHigh rings above 200 ms.",
-            4,
+            5,
             slower_than(0.95),
             "{{door}}",
             0.4,
@@ -103,7 +108,7 @@ def _glance() -> list[Json]:
         gauge(
             "Error rate",
             "Share of the HTTP requests that fail. ErrorRateHigh rings above 1 %.",
-            4,
+            3,
             ERROR_RATE,
             "http",
             0.05,
@@ -113,7 +118,7 @@ def _glance() -> list[Json]:
         stat(
             "Alerts firing",
             "What rings now; docs/runbook.md says what to do.",
-            4,
+            3,
             'count(ALERTS{alertstate="firing", severity!="none"}) or vector(0)',
             "firing",
             thresholds=limits((None, GREEN), (1, RED)),
@@ -151,12 +156,13 @@ def _speed() -> list[Json]:
         timeseries(
             "Latency of a prediction",
             "Half, nineteen of twenty, and ninety-nine of a hundred predictions are faster than these lines. Over HTTP "
-            "the time counts from the request, in the stream from when the broker took the payment to its score's commit.",
+            "the time counts from the request; in the stream from when the broker took the payment until its score is "
+            "committed.",
             12,
             [(slower_than(share), f"p{100 * share:.0f} {{{{door}}}}") for share in (0.5, 0.95, 0.99)],
             unit="s",
             thresholds=limits((None, GREEN), (0.2, RED)),
-            colors={"p50 http": GREEN, "p95 http": ORANGE, "p99 http": RED},
+            colors=LATENCY_COLORS,
         ),
         timeseries(
             "Error rate over time",
@@ -190,7 +196,7 @@ def _waiting() -> list[Json]:
             "Bytes of the journal that are not sent. OutboxBehind rings above a megabyte.",
             8,
             [("sum(outbox_waiting_bytes)", "outbox")],
-            unit="bytes",
+            unit="decbytes",
             thresholds=limits((None, GREEN), (1e6, RED)),
         ),
     ]

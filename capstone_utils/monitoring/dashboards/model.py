@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from capstone_utils.monitoring.dashboards.definition import (
-    BLUE,
     DOOR,
     GREEN,
     ORANGE,
@@ -180,10 +179,7 @@ def _calibration() -> list[Json]:
             "Share of fraud among the settled payments from each probability on: as "
             "the model expects, and as labelled.",
             12,
-            [
-                ('live_calibration_bin_ratio{basis="expected"}', "from {{low}}, expected"),
-                ('live_calibration_bin_ratio{basis="observed"}', "from {{low}}, labelled"),
-            ],
+            [("live_calibration_bin_ratio", "from {{low}}, {{basis}}")],
             unit="percentunit",
             most=1,
         ),
@@ -218,13 +214,14 @@ def _challenger() -> list[Json]:
             unit="percentunit",
             most=1,
         ),
-        bargauge(
+        stat(
             "Checks that the challenger failed",
-            "By the latest report; `no check failed` where it passed them all.",
+            "By the latest report.",
             8,
-            [('gate_check_passed == 0 or label_replace(vector(0), "check", "no check failed", "", "")', "{{check}}")],
-            thresholds=limits((None, BLUE)),
-            most=1,
+            'gate_check_passed == 0 or on () label_replace(vector(1), "check", "no check failed", "", "")',
+            "{{check}}",
+            text="name",
+            thresholds=limits((None, RED), (1, GREEN)),
         ),
         timeseries(
             "What became of retrainings",

@@ -71,10 +71,16 @@ def render_dashboard(
     variables = _variables(dashboard, choices)
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
 
-    def ask(promql: str, step: float) -> list[Series]:
+    def filled(promql: str, step: float) -> str:
         rate = rate_interval(step, scrape_seconds)
         fill = {"$__interval": f"{round(step * 1000)}ms", "$__rate_interval": rate} | variables
-        return prometheus.series(_promql(promql, fill, factor), start, end, step)
+        return _promql(promql, fill, factor)
+
+    def ask(promql: str, step: float) -> list[Series]:
+        return prometheus.series(filled(promql, step), start, end, step)
+
+    def ask_once(promql: str) -> list[Series]:
+        return prometheus.instant(filled(promql, scrape_seconds), end)
 
     marks = [
         (_name(each["titleFormat"], series.labels), COLORS[each["iconColor"]], series.values.index[0])
@@ -90,7 +96,7 @@ def render_dashboard(
             answers = [
                 (_name(target["legendFormat"], series.labels), series)
                 for target in panel["targets"]
-                for series in ask(target["expr"], step)
+                for series in (ask(target["expr"], step) if target["range"] else ask_once(target["expr"]))
             ]
             times = np.arange(start, end + step / 2, step) / DAY_SECONDS  # matplotlib counts days
             _draw(Panel(panel, figure, _box(panel["gridPos"]), answers, times, marks))

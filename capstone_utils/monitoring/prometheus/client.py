@@ -110,6 +110,12 @@ class PrometheusClient:
             answers.append(Series(series["metric"], values))
         return answers
 
+    def instant(self, promql: str, at: float) -> list[Series]:
+        """The expression at one moment, one value a series, as Prometheus orders them: `topk` the largest first."""
+        answer = self._ask("query", query=promql, time=at)
+        moment = pd.to_datetime([at], unit="s", utc=True)
+        return [Series(each["metric"], pd.Series([float(each["value"][1])], moment)) for each in answer["result"]]
+
     def alerts(self) -> list[Alert]:
         """Every alert of the rules in their order, inactive ones included; not Watchdog, which always rings."""
         groups = self._ask("rules", type="alert")["groups"]

@@ -22,8 +22,9 @@ WINDOW = re.compile(rf"\[({DURATION})\]")
 def faster(rules: Path, factor: float, target: Path) -> Path:
     """`target`, holding the same rules with every duration divided by `factor`, for a notebook that has minutes.
 
-    Windows (`[5m]`), offsets, `for:` and a group's interval shrink alike, so an alert passes through the same states in less time; what is
-    compared, the limits and the least counts stay. Short windows hold fewer requests: noisier, and not for production.
+    Windows (`[5m]`), offsets, `for:` and a group's interval shrink alike, so an alert passes through the same states
+    in less time; what is compared, the limits and the least counts stay. Short windows hold fewer requests: noisier,
+    and not for production.
 
     Raises:
         ValueError: when `factor` is below 1.

@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from capstone_utils.monitoring.dashboards.panel import COLORS, Box, Panel
+from capstone_utils.monitoring.dashboards.panel_types import DRAW
 from matplotlib.colors import to_hex
 from matplotlib.patches import Wedge
 
-from capstone_utils.monitoring.dashboards.panel import COLORS, Box, Panel
-from capstone_utils.monitoring.dashboards.panel_types import DRAW
 from capstone_utils.monitoring.dashboards.render import DASHBOARD
 from capstone_utils.monitoring.prometheus.client import Series
 

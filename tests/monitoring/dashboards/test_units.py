@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from capstone_utils.monitoring.dashboards.units import format_value
 
 

@@ -15,9 +15,10 @@ EMPTY_ARC = "#e6e8eb"
 def draw_stat(panel: Panel) -> None:
     """The last value, large, in the color of its threshold, and its way there at the foot; or the series' names."""
     if panel.json["options"]["textMode"] == "name":
+        room = (panel.box.height - 44) / len(panel.last)
         for row, (name, value) in enumerate(panel.last):
-            y = panel.box.height * (0.56 + 0.22 * (row - (len(panel.last) - 1) / 2))
-            _large(panel, y, name, 16, panel.threshold_color(value))
+            size = min(15, 0.5 * room, 1.5 * panel.box.width / len(name))
+            _large(panel, 36 + (row + 0.5) * room, name, size, panel.threshold_color(value))
         return
     ((_, last), *_) = panel.last
     color = panel.threshold_color(last)
@@ -63,8 +64,8 @@ def _arc(panel: Panel, box: Box, name: str, value: float) -> None:
     limits = [max(least, low) for least, _ in panel.thresholds] + [high]
     for (_, rim), start, end in zip(panel.thresholds, limits, limits[1:], strict=False):
         arc(start, end, 1.07, 0.07, rim)
-    text = format_value(value, panel.unit)
-    axes.text(0, -0.02, text, ha="center", va="center", fontsize=12, weight="bold", color=color)
+    text, size = format_value(value, panel.unit), min(12.0, box.width / 12)
+    axes.text(0, -0.02, text, ha="center", va="center", fontsize=size, weight="bold", color=color)
     axes.text(0, -0.72, name, ha="center", va="center", fontsize=9.5, color=MUTED)
 
 

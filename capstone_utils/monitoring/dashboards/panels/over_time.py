@@ -17,13 +17,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from capstone_utils.monitoring.dashboards.panels.panel import GRID, INK, MUTED, Panel
 from capstone_utils.monitoring.dashboards.panels.units import format_value
 
-ROW, LETTER = 19, 6.6  # pixels: a line of a legend, and the width of a letter there
-WIDE = 500  # pixels: a panel that has room for the words of a mark
+ROW, LETTER = 19, 6.5  # pixels: a line of a legend, and the width of a letter there
+WIDE = 500  # pixels
 
 
 def draw_timeseries(panel: Panel) -> None:
     """Lines over time with their names and last values below, and the thresholds as dashed lines."""
-    axes = _time_axes(panel, left=66, foot=24 + ROW * _legend_rows(panel))
+    last = [(name, format_value(float(series.values.iloc[-1]), panel.unit)) for name, series in panel.series]
+    labels = [f"{name}  {value}" for name, value in last]
+    rows = _legend_rows(panel, labels)
+    axes = _time_axes(panel, left=78, foot=24 + ROW * rows)
     custom = panel.defaults["custom"]
     handles = []
     for index, (name, series) in enumerate(panel.series):
@@ -31,16 +34,15 @@ def draw_timeseries(panel: Panel) -> None:
         marker = "o" if np.isfinite(values).sum() == 1 else None  # a line needs two points
         axes.plot(panel.times, values, color=color, linewidth=1.6, marker=marker, markersize=4)
         axes.fill_between(panel.times, values, 0, color=color, alpha=custom["fillOpacity"] / 100, linewidth=0)
-        last = format_value(float(series.values.iloc[-1]), panel.unit)
-        handles.append(Line2D([], [], color=color, linewidth=3, label=f"{name}  {last}"))
+        handles.append(Line2D([], [], color=color, linewidth=3, label=labels[index]))
     low, high = axes.get_ylim()
     for limit, color in panel.thresholds[1:] if custom["thresholdsStyle"]["mode"] == "dashed" else []:
         _limit_line(axes, limit, color, format_value(limit, panel.unit))
         high = max(high, 1.2 * limit)
     axes.set_ylim(panel.defaults.get("min", low), high)
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=panel.unit == "locale"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_value(value, panel.unit)))
-    _legend(panel, handles, _legend_rows(panel))
+    _legend(panel, handles, rows)
 
 
 def draw_heatmap(panel: Panel) -> None:
@@ -75,7 +77,7 @@ def draw_heatmap(panel: Panel) -> None:
 
 def draw_state_timeline(panel: Panel) -> None:
     """A row a series, its color and word changing with its value."""
-    axes = _time_axes(panel, left=142, foot=24 + ROW)
+    axes = _time_axes(panel, left=16 + 1.1 * LETTER * max(len(name) for name, _ in panel.series), foot=24 + ROW)
     words = {float(value): look["text"] for value, look in panel.defaults["mappings"][0]["options"].items()}
     for row, (_, series) in enumerate(panel.series):
         values = panel.values(series)
@@ -92,7 +94,10 @@ def draw_state_timeline(panel: Panel) -> None:
 
 
 def _time_axes(panel: Panel, left: float, foot: float, right: float = 16) -> Axes:
-    axes = panel.axes(panel.box.inside(left, 40, right, foot), xlim=(panel.times[0], panel.times[-1]))
+    wide = panel.box.width > WIDE  # enough for the words of a mark
+    axes = panel.axes(
+        panel.box.inside(left, 52 if wide and panel.marks else 40, right, foot), xlim=(panel.times[0], panel.times[-1])
+    )
     axes.xaxis_date()
     axes.set_frame_on(False)
     axes.grid(color=GRID, linewidth=0.9)
@@ -102,7 +107,7 @@ def _time_axes(panel: Panel, left: float, foot: float, right: float = 16) -> Axe
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M:%S"))
     for text, color, since in panel.marks:
         axes.axvline(mdates.date2num(since), color=color, linewidth=1.2, linestyle=(0, (2, 2)))
-        if panel.box.width > WIDE:
+        if wide:
             top = axes.get_xaxis_transform()  # x as data, y as a share of the height
             axes.text(mdates.date2num(since), 1.01, text, transform=top, va="bottom", fontsize=8.5, color=color)
     return axes
@@ -114,11 +119,10 @@ def _limit_line(axes: Axes, limit: float, color: str, text: str) -> None:
     axes.text(0.995, limit, f"limit {text}", transform=right, ha="right", va="bottom", fontsize=9, color=color)
 
 
-def _legend_rows(panel: Panel) -> int:
+def _legend_rows(panel: Panel, labels: Sequence[str]) -> int:
     """The lines that the legend takes: as many entries beside each other as fit."""
-    widest = max(len(name) for name, _ in panel.series) + len("  0,000 req/s")
-    beside = max(int((panel.box.width - 20) / (widest * LETTER + 34)), 1)
-    return -(-len(panel.series) // beside)
+    beside = max(int((panel.box.width - 20) / (max(map(len, labels)) * LETTER + 40)), 1)
+    return -(-len(labels) // beside)
 
 
 def _legend(panel: Panel, handles: Sequence[Artist], rows: int = 1) -> None:

@@ -17,6 +17,7 @@ from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.monitoring.prometheus.client import Series
 
 INK, MUTED, GRID, BORDER, CANVAS = "#24292e", "#6e7781", "#eceef0", "#d8dce0", "#f4f5f5"
+TITLE, LETTER = 10.5, 8.3  # points of a title, and the pixels of its letters
 # Grafana's names for the colors of its palette.
 COLORS = {
     "semi-dark-green": "#56a64b",
@@ -116,4 +117,6 @@ class Panel:
         corners = "round,pad=0,rounding_size=4"
         size = (self.box.width - 1, self.box.height - 1)
         axes.add_patch(FancyBboxPatch((0.5, 0.5), *size, boxstyle=corners, facecolor="white", edgecolor=BORDER))
-        self.text(12, 18, self.json["title"], va="center", weight="bold", fontsize=10.5, color=INK)
+        title = self.json["title"]
+        points = min(TITLE, TITLE * (self.box.width - 18) / (LETTER * len(title)))  # Grafana would cut it off
+        self.text(10, 18, title, va="center", weight="bold", fontsize=points, color=INK)

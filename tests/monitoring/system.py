@@ -90,7 +90,8 @@ def running_system(broker: Settings, folder: Path) -> Iterator[System]:
         _refuse_a_challenger(settings)
         _play(settings, [list(day) for _, day in days])
         replay(settings, [], reports(stream.transactions, stream.labels))
-        prometheus.wait_for(lambda: prometheus.value("count(live_quality_ratio)") > 0, 60)
+        settled = 'count(live_quality_ratio{payments="settled"})'
+        prometheus.wait_for(lambda: prometheus.value(settled) > 0, 60)
         prometheus.wait_for(lambda: prometheus.value("sum(feature_parity_rows_total)") > 0, 60)
         yield System(settings, prometheus, began, time.time())
 

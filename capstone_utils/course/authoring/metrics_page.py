@@ -117,20 +117,15 @@ def unasked(known: Iterable[Family], asked: Iterable[Question]) -> list[str]:
 
 
 def unknown(known: Iterable[Family], asked: Iterable[Question]) -> list[str]:
-    """Questions for what nobody emits, and families listed as for debugging that are not, or need not be."""
-    asked = list(asked)
-    recorded = {question.name for question in asked if ":" in question.name and question.kind == "rule"}
-    known = list(known)
+    """Questions for what nobody emits, and families that are listed as for debugging and asked for."""
+    asked, known = list(asked), list(known)
+    recorded = {question.name for question in asked if question.kind == "rule" and ":" in question.name}
     emitted = OF_PROMETHEUS | recorded | set().union(*(family.series for family in known))
-    lost = [
-        f"{question.kind} {question.name} asks for {name}"
-        for question in asked
-        for name in sorted(named_in(question.promql) - emitted)
-    ]
-    idle = {family.name for family in known} - {
-        family.name for family in known if family.series & set().union(*(named_in(each.promql) for each in asked))
-    }
-    return lost + [f"{name} is listed as for debugging" for name in FOR_DEBUGGING if name not in idle]
+    names = {question: named_in(question.promql) for question in asked}
+    lost = [f"{each.kind} {each.name} asks for {name}" for each in asked for name in sorted(names[each] - emitted)]
+    all_names = set().union(*names.values())
+    watched = [family.name for family in known if family.name in FOR_DEBUGGING and family.series & all_names]
+    return lost + [f"{name} is listed as for debugging" for name in watched]
 
 
 def metrics_page() -> str:

@@ -30,9 +30,9 @@ WARM_UP_SECONDS, PATIENCE_SECONDS, LOOK_SECONDS = 25.0, 400.0, 0.1
 HEAD = """# Every alert has rung
 
 Written by `.venv/bin/python -m benchmarks.alerts --keep`. Each cause was injected into the real metrics of service,
-worker and feedback process, which a real Prometheus scraped. The rules are those of production, so many times as fast as
-the last column says. Seconds to *pending* and *firing* count from the injection, those to *resolved* from the end of the
-cause, which came when its rules had fired. A dash: the rule has no `for:`. Watchdog, which always rings, is left out.
+worker and feedback process, which a real Prometheus scraped. The rules are those of production, so many times as fast
+as the last column says. Seconds to *pending* and *firing* count from the injection, those to *resolved* from the end of
+the cause, which came when its rules had fired. A dash: the rule has no `for:`. Watchdog always rings, and is left out.
 
 | rule | cause injected | pending, s | firing, s | resolved, s | times as fast |
 |---|---|---|---|---|---|

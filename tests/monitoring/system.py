@@ -93,6 +93,8 @@ def running_system(broker: Settings, folder: Path) -> Iterator[System]:
         settled = 'count(live_quality_ratio{payments="settled"})'
         prometheus.wait_for(lambda: prometheus.value(settled) > 0, 60)
         prometheus.wait_for(lambda: prometheus.value("sum(feature_parity_rows_total)") > 0, 60)
+        hour_before = "sum(rate(fraud_probability_count[120s] offset 10s))"  # of the panel of score drift
+        prometheus.wait_for(lambda: prometheus.value(hour_before) > 0, 60)
         yield System(settings, prometheus, began, time.time())
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple
 
 from benchmarks.toy_house import CALM, FEEDBACK, NOW, SERVICE, WORKER, ToyHouse
+from capstone_utils.daemon import Looking
 from capstone_utils.monitoring.release.ledger import FAILED, KEPT, REFUSED, ROLLED_BACK
 from capstone_utils.transaction import DAY_US
 
@@ -63,11 +64,12 @@ def down(job: str) -> Callable[[ToyHouse], AbstractContextManager[None]]:
     return until(lambda house: house.exporters[job].close(), lambda house: house.exporters[job].listen())
 
 
-def restarts(house: ToyHouse) -> None:
-    """A worker that is started again and again."""
-    for _ in range(4):
-        house.worker.started.set_to_current_time()
-        time.sleep(1)
+@contextmanager
+def restarts(house: ToyHouse) -> Iterator[None]:
+    """A worker that is started again each second."""
+    with ExitStack() as stack:
+        stack.callback(Looking(house.worker.started.set_to_current_time, 1.0).stop)
+        yield
 
 
 @contextmanager
@@ -138,7 +140,7 @@ DAILY: tuple[Cause, ...] = (
         "three records lie on another partition",
         once(lambda house: house.worker.moved.inc(3)),
     ),
-    Cause(("WorkerRestarting",), "the worker begins four times", once(restarts)),
+    Cause(("WorkerRestarting",), "the worker begins anew each second", restarts),
     Cause(
         ("LagGrowing",),
         "2,000 payments wait, 200 a second more",
@@ -168,13 +170,11 @@ DAILY: tuple[Cause, ...] = (
         until(lambda house: house.decides(house.service, OLD, False), lambda house: house.decides(house.service, OLD)),
     ),
 )
-QUIET = (
-    Cause(("NoTraffic",), "nobody asks the service", traffic("http", per_second=0.0)),
-    Cause(("WorkerFrozen", "LagStanding"), "the worker is stopped while 5,000 payments wait", frozen),
-)
+QUIET = (Cause(("NoTraffic",), "nobody asks the service", traffic("http", per_second=0.0)),)
+STANDING = (Cause(("WorkerFrozen", "LagStanding"), "the worker is stopped while 5,000 payments wait", frozen),)
 DEAD = (
     Cause(("ServiceDown",), "the service's metrics port is closed", down(SERVICE)),
     Cause(("WorkerDown",), "the worker's metrics port is closed", down(WORKER)),
     Cause(("FeedbackDown",), "the feedback process's metrics port is closed", down(FEEDBACK)),
 )
-ROUNDS = (DAILY, QUIET, DEAD)
+ROUNDS = (DAILY, QUIET, STANDING, DEAD)

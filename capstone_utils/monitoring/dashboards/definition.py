@@ -21,8 +21,8 @@ def limits(*steps: tuple[float | None, str]) -> Json:
     return {"mode": "absolute", "steps": [{"color": color, "value": value} for value, color in steps]}
 
 
-def panel(kind: str, title: str, meaning: str, width: int, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
-    """A panel of a width in columns; `queries` are pairs of PromQL and of a legend such as `p95 {{door}}`.
+def panel(kind: str, title: str, meaning: str, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
+    """A panel; `queries` are pairs of PromQL and of a legend such as `p95 {{door}}`.
 
     Further keyword arguments are `unit`, `thresholds`, `defaults` (of the fields), `options`, and `colors` by legend.
     """
@@ -33,7 +33,6 @@ def panel(kind: str, title: str, meaning: str, width: int, queries: Sequence[tup
         "title": title,
         "description": meaning,
         "datasource": SOURCE,
-        "gridPos": {"w": width},  # `dashboard` adds the rest
         "targets": [_target(number, *each, kind) for number, each in enumerate(queries)],
         "fieldConfig": {
             "defaults": defaults | rest.get("defaults", {}),
@@ -44,7 +43,7 @@ def panel(kind: str, title: str, meaning: str, width: int, queries: Sequence[tup
     }
 
 
-def stat(title: str, meaning: str, width: int, promql: str, legend: str, **rest: Any) -> Json:
+def stat(title: str, meaning: str, promql: str, legend: str, **rest: Any) -> Json:
     """The last value, large; `text="name"` shows the legend in its place."""
     text = rest.pop("text", "value")
     options = {
@@ -53,10 +52,10 @@ def stat(title: str, meaning: str, width: int, promql: str, legend: str, **rest:
         "graphMode": "none" if text == "name" else "area",
         "textMode": text,
     }
-    return panel("stat", title, meaning, width, [(promql, legend)], options=options, **rest)
+    return panel("stat", title, meaning, [(promql, legend)], options=options, **rest)
 
 
-def gauge(title: str, meaning: str, width: int, promql: str, legend: str, most: float, **rest: Any) -> Json:
+def gauge(title: str, meaning: str, promql: str, legend: str, most: float, **rest: Any) -> Json:
     """The last value on an arc from 0 to `most`, one arc a series."""
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
@@ -64,10 +63,10 @@ def gauge(title: str, meaning: str, width: int, promql: str, legend: str, most: 
         "showThresholdMarkers": True,
     }
     ends = {"min": 0, "max": most}
-    return panel("gauge", title, meaning, width, [(promql, legend)], options=options, defaults=ends, **rest)
+    return panel("gauge", title, meaning, [(promql, legend)], options=options, defaults=ends, **rest)
 
 
-def timeseries(title: str, meaning: str, width: int, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
+def timeseries(title: str, meaning: str, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
     """Lines over time, from 0 on; with thresholds these are dashed lines, too."""
     look = {
         "drawStyle": "line",
@@ -84,10 +83,10 @@ def timeseries(title: str, meaning: str, width: int, queries: Sequence[tuple[str
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     ends = {"custom": look, "min": rest.pop("least", 0)}
-    return panel("timeseries", title, meaning, width, queries, color=color, defaults=ends, options=options, **rest)
+    return panel("timeseries", title, meaning, queries, color=color, defaults=ends, options=options, **rest)
 
 
-def bargauge(title: str, meaning: str, width: int, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
+def bargauge(title: str, meaning: str, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
     """A bar for the last value of each series, its name beside it; a bar is full at `most`."""
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
@@ -97,10 +96,10 @@ def bargauge(title: str, meaning: str, width: int, queries: Sequence[tuple[str, 
         "showUnfilled": True,
     }
     ends: Json = {"min": 0} | ({"max": rest.pop("most")} if "most" in rest else {})
-    return panel("bargauge", title, meaning, width, queries, defaults=ends, options=options, **rest)
+    return panel("bargauge", title, meaning, queries, defaults=ends, options=options, **rest)
 
 
-def state_timeline(title: str, meaning: str, width: int, promql: str, legend: str, states: dict[str, str]) -> Json:
+def state_timeline(title: str, meaning: str, promql: str, legend: str, states: dict[str, str]) -> Json:
     """A row a series; its value is the place of a word in `states`, which has a color by word."""
     words = {str(place): {"text": word, "index": place} for place, word in enumerate(states)}
     defaults = {"mappings": [{"type": "value", "options": words}], "custom": {"fillOpacity": 85, "lineWidth": 0}}
@@ -114,30 +113,28 @@ def state_timeline(title: str, meaning: str, width: int, promql: str, legend: st
         "tooltip": {"mode": "single", "sort": "none"},
     }
     look = {"thresholds": limits(*steps), "defaults": defaults, "options": options}
-    return panel("state-timeline", title, meaning, width, [(promql, legend)], **look)
+    return panel("state-timeline", title, meaning, [(promql, legend)], **look)
 
 
 def dashboard(
     uid: str,
     title: str,
     meaning: str,
-    rows: Sequence[tuple[int, Sequence[Json]]],
+    rows: Sequence[tuple[int, Sequence[int], Sequence[Json]]],
     variables: Sequence[Json],
     annotations: Sequence[Json] = (),
 ) -> Json:
-    """A dashboard of rows: the height of each, and its panels from left to right.
+    """A dashboard of rows: the height of each, and its panels from left to right with their widths.
 
     Raises:
         ValueError: for a row that does not fill the grid's width.
     """
     panels: list[Json] = []
     top = 0
-    for height, row in rows:
+    for height, widths, row in rows:
         left = 0
-        for each in row:
-            width = each["gridPos"]["w"]
-            place = {"x": left, "y": top, "w": width, "h": height}
-            panels.append({"id": len(panels) + 1} | each | {"gridPos": place})
+        for width, each in zip(widths, row, strict=True):
+            panels.append({"id": len(panels) + 1, "gridPos": {"x": left, "y": top, "w": width, "h": height}} | each)
             left += width
         if left != COLUMNS:
             raise ValueError(f"the panels at y={top} of {uid} are {left} columns wide, not {COLUMNS}")

@@ -58,7 +58,13 @@ def slower_than(share: float) -> str:
 
 def duty() -> Json:
     """The dashboard."""
-    rows = [(5, _glance()), (8, _traffic()), (8, _speed()), (8, _waiting()), (8, _trouble())]
+    rows = [
+        (5, [4, 4, 5, 5, 3, 3], _glance()),
+        (8, [12, 12], _traffic()),
+        (8, [12, 12], _speed()),
+        (8, [8, 8, 8], _waiting()),
+        (8, [10, 6, 8], _trouble()),
+    ]
     meaning = "Is it up, is it fast, does it keep up, and what rings?"
     return dashboard("duty", "Fraud detection: duty", meaning, rows, [DOOR_VARIABLE])
 
@@ -71,7 +77,6 @@ def _glance() -> list[Json]:
         stat(
             "Total predictions",
             "Verdicts since the start, of the chosen doors.",
-            4,
             f"sum(prediction_requests_total{{{DOOR}}})",
             "predictions",
             unit="locale",
@@ -79,7 +84,6 @@ def _glance() -> list[Json]:
         stat(
             "Fraudulent predictions",
             "Payments called fraud since the start.",
-            4,
             f"sum(fraud_predictions_total{{{DOOR}}})",
             "fraud",
             unit="locale",
@@ -88,7 +92,6 @@ def _glance() -> list[Json]:
         gauge(
             "Fraud rate",
             "Share of the payments called fraud. FraudRateHigh rings above 5 %.",
-            5,
             FRAUD_RATE,
             "{{door}}",
             0.2,
@@ -98,7 +101,6 @@ def _glance() -> list[Json]:
         gauge(
             "Latency, 95th percentile",
             "Nineteen predictions of twenty are faster. LatencyHigh rings above 200 ms.",
-            5,
             slower_than(0.95),
             "{{door}}",
             0.4,
@@ -108,7 +110,6 @@ def _glance() -> list[Json]:
         gauge(
             "Error rate",
             "Share of the HTTP requests that fail. ErrorRateHigh rings above 1 %.",
-            3,
             ERROR_RATE,
             "http",
             0.05,
@@ -118,7 +119,6 @@ def _glance() -> list[Json]:
         stat(
             "Alerts firing",
             "What rings now; docs/runbook.md says what to do.",
-            3,
             'count(ALERTS{alertstate="firing", severity!="none"}) or vector(0)',
             "firing",
             thresholds=limits((None, GREEN), (1, RED)),
@@ -131,7 +131,6 @@ def _traffic() -> list[Json]:
         timeseries(
             "Payments a second",
             "Payments scored, and those among them that were called fraud.",
-            12,
             [
                 (f"sum(rate(prediction_requests_total{{{DOOR}}}[{RATE}]))", "all"),
                 (f"sum(rate(fraud_predictions_total{{{DOOR}}}[{RATE}]))", "called fraud"),
@@ -143,7 +142,6 @@ def _traffic() -> list[Json]:
         timeseries(
             "Fraud rate over time",
             "A wave shows as a hill, a broken feature as a step.",
-            12,
             [(FRAUD_RATE, "{{door}}")],
             unit="percentunit",
             thresholds=limits((None, GREEN), (0.05, RED)),
@@ -158,7 +156,6 @@ def _speed() -> list[Json]:
             "Half, nineteen of twenty, and ninety-nine of a hundred predictions are faster than these lines. Over HTTP "
             "the time counts from the request; in the stream from when the broker took the payment until its score is "
             "committed.",
-            12,
             [(slower_than(share), f"p{100 * share:.0f} {{{{door}}}}") for share in (0.5, 0.95, 0.99)],
             unit="s",
             thresholds=limits((None, GREEN), (0.2, RED)),
@@ -167,7 +164,6 @@ def _speed() -> list[Json]:
         timeseries(
             "Error rate over time",
             "Requests over HTTP that failed, as a share of all that brought a payment.",
-            12,
             [(ERROR_RATE, "http")],
             unit="percentunit",
             thresholds=limits((None, GREEN), (0.01, RED)),
@@ -181,20 +177,17 @@ def _waiting() -> list[Json]:
             "Error budget burnt",
             "How many times as fast as allowed the month's 0.1 % of slow or failed payments are used up: at 14.4 they "
             "are gone in two days, and LatencyBurnFast or AvailabilityBurnFast rings.",
-            8,
             [(BURNT, "too slow, {{door}}"), (BURNT_BY_FAILURES, "failed, http")],
             thresholds=limits((None, GREEN), (14.4, RED)),
         ),
         timeseries(
             "Payments that wait",
             "In the topic for the worker, and verdicts of the service that its journal did not take.",
-            8,
             [("sum(worker_lag_records)", "in the topic"), ("sum(unwritten_verdicts)", "not in the journal")],
         ),
         timeseries(
             "Scores that wait for the topic",
             "Bytes of the journal that are not sent. OutboxBehind rings above a megabyte.",
-            8,
             [("sum(outbox_waiting_bytes)", "outbox")],
             unit="decbytes",
             thresholds=limits((None, GREEN), (1e6, RED)),
@@ -207,7 +200,6 @@ def _trouble() -> list[Json]:
         timeseries(
             "Went wrong in the last five minutes",
             "Each has its alert and its entry in the runbook.",
-            10,
             [
                 ('sum(increase(model_reloads_total{outcome="invalid"}[5m]))', "models refused"),
                 ("sum(increase(worker_dead_letters_total[5m]))", "dead letters"),
@@ -218,7 +210,6 @@ def _trouble() -> list[Json]:
         state_timeline(
             "Up",
             "Whether each process answered its scrapes.",
-            6,
             "max by (job) (up)",
             "{{job}}",
             {"down": RED, "up": GREEN},
@@ -226,7 +217,6 @@ def _trouble() -> list[Json]:
         state_timeline(
             "Alerts",
             "A row for each alert that was pending or firing in this time. The runbook has an entry for each.",
-            8,
             RINGING,
             "{{alertname}}",
             {"quiet": GREEN, "pending": ORANGE, "firing": RED},

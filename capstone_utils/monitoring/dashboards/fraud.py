@@ -28,7 +28,12 @@ MONEY = {"saved": GREEN, "held": ORANGE, "lost": RED}
 
 def fraud() -> Json:
     """The dashboard."""
-    rows = [(5, _today()), (8, _volumes()), (8, _quality()), (9, _alerts())]
+    rows = [
+        (5, [4, 5, 5, 5, 5], _today()),
+        (8, [8, 8, 8], _volumes()),
+        (8, [12, 12], _quality()),
+        (9, [10, 7, 7], _alerts()),
+    ]
     meaning = "How much fraud, what it costs, whether the alerts can be looked at, and how good they are."
     return dashboard("fraud", "Fraud detection: fraud", meaning, rows, [DOOR_VARIABLE])
 
@@ -40,7 +45,6 @@ def _today() -> list[Json]:
         stat(
             "Payments of a day",
             "Verdicts of the last 24 hours.",
-            4,
             f"sum(increase(prediction_requests_total{{{DOOR}}}[1d]))",
             "payments",
             unit="locale",
@@ -48,7 +52,6 @@ def _today() -> list[Json]:
         gauge(
             "Alerts of a day",
             f"Payments called fraud in the last 24 hours; {CAPACITY} can be looked at.",
-            5,
             ALERTS_A_DAY,
             "alerts",
             2 * CAPACITY,
@@ -58,7 +61,6 @@ def _today() -> list[Json]:
         gauge(
             "Share called fraud",
             "Of the payments of the last minutes, by door. FraudRateHigh rings above 5 %.",
-            5,
             FRAUD_RATE,
             "{{door}}",
             0.2,
@@ -68,7 +70,6 @@ def _today() -> list[Json]:
         stat(
             "Saved in a week",
             "Money of the frauds that were called fraud, in the latest settled week.",
-            5,
             _money("saved"),
             "saved",
             unit="currencyUSD",
@@ -77,7 +78,6 @@ def _today() -> list[Json]:
         stat(
             "Lost in a week",
             "Money of the frauds that were missed, in the latest settled week.",
-            5,
             _money("lost"),
             "lost",
             unit="currencyUSD",
@@ -91,7 +91,6 @@ def _volumes() -> list[Json]:
         timeseries(
             "Volume",
             "Payments scored, and those among them that were called fraud.",
-            8,
             [
                 (f"sum by (door) (rate(prediction_requests_total{{{DOOR}}}[{RATE}]))", "{{door}}"),
                 (f"sum(rate(fraud_predictions_total{{{DOOR}}}[{RATE}]))", "called fraud"),
@@ -103,7 +102,6 @@ def _volumes() -> list[Json]:
         timeseries(
             "Share called fraud over time",
             "A wave shows as a hill, a broken feature as a step.",
-            8,
             [(FRAUD_RATE, "{{door}}")],
             unit="percentunit",
             thresholds=limits((None, GREEN), (0.05, RED)),
@@ -111,7 +109,6 @@ def _volumes() -> list[Json]:
         timeseries(
             "Alerts a day against capacity",
             f"Payments called fraud in the 24 hours before; {CAPACITY} can be looked at.",
-            8,
             [(ALERTS_A_DAY, "alerts")],
             unit="locale",
             thresholds=limits((None, GREEN), (CAPACITY, RED)),
@@ -128,14 +125,12 @@ def _quality() -> list[Json]:
             "Precision and recall, as labels come",
             "Of the latest settled week, as labelled: a week behind. Beside it, what the probabilities expect of "
             "the payments since; it cannot see a fraud that looks ordinary.",
-            12,
             [(settled, "{{measure}}, {{value}}"), (young, "{{measure}}, expected since")],
             unit="percentunit",
         ),
         timeseries(
             "Money at risk",
             "Of the settled week: saved (frauds caught), held (honest payments stopped) and lost.",
-            12,
             [(_money(what), what) for what in MONEY],
             unit="currencyUSD",
             colors=MONEY,
@@ -149,7 +144,6 @@ def _alerts() -> list[Json]:
         bargauge(
             "Top reasons of a day",
             "The feature that spoke loudest for each alert; fallback: only the fallback alerted.",
-            10,
             [("topk(8, sum by (reason) (increase(feedback_alert_reasons_total[1d])) > 0)", "{{reason}}")],
             unit="locale",
             thresholds=limits((None, PURPLE)),
@@ -157,7 +151,6 @@ def _alerts() -> list[Json]:
         bargauge(
             "Verdicts of the settled week",
             "Frauds caught and missed, and honest payments that were called fraud.",
-            7,
             [
                 (f"sum({settled % ('fraud', 'fraud')})", "caught"),
                 (f"sum({settled % ('legitimate', 'fraud')})", "missed"),
@@ -169,7 +162,6 @@ def _alerts() -> list[Json]:
         timeseries(
             "False alerts an hour",
             "Honest payments called fraud, of the latest settled week.",
-            7,
             [('live_false_positives_an_hour{by="door", value=~"$door"}', "{{value}}")],
         ),
     ]

@@ -33,7 +33,13 @@ SCORE_DRIFT = f"""max by (door) (abs(
 
 def model() -> Json:
     """The dashboard."""
-    rows = [(5, _now()), (9, _scores()), (9, _drift()), (9, _calibration()), (9, _challenger())]
+    rows = [
+        (5, [5, 3, 4, 4, 4, 4], _now()),
+        (9, [14, 10], _scores()),
+        (9, [12, 12], _drift()),
+        (9, [12, 6, 6], _calibration()),
+        (9, [8, 8, 8], _challenger()),
+    ]
     variables = [DOOR_VARIABLE, variable("version", "the model's", "label_values(model_info, version)")]
     began = 'max by (version) (model_info{version=~"$version"}) unless max by (version) (model_info offset 30s)'
     mark = {
@@ -56,7 +62,6 @@ def _now() -> list[Json]:
         stat(
             "Decides",
             "The version in use. Two for long: ModelsDisagree rings.",
-            5,
             f'count by (version) (model_info{{{DOOR}, version=~"$version"}})',
             "{{version}}",
             text="name",
@@ -64,7 +69,6 @@ def _now() -> list[Json]:
         stat(
             "Compiled",
             "1 where trees are compiled; 0 where XGBoost itself computes: ModelNotCompiled.",
-            3,
             f"min(model_compiled{{{DOOR}}})",
             "compiled",
             thresholds=one_or_none,
@@ -72,7 +76,6 @@ def _now() -> list[Json]:
         stat(
             "Age of the batch tables",
             "Days from their last day to the latest payment's. BatchTablesStale rings above 0.",
-            4,
             f"max(batch_tables_age_days{{{DOOR}}})",
             "days",
             unit="d",
@@ -81,7 +84,6 @@ def _now() -> list[Json]:
         stat(
             "Features recomputed",
             "Payments of a sample of customers whose features were computed again, offline.",
-            4,
             "sum(feature_parity_rows_total)",
             "payments",
             unit="locale",
@@ -89,7 +91,6 @@ def _now() -> list[Json]:
         stat(
             "Features that differed",
             "Online against offline, bit for bit: anything but zero is skew.",
-            4,
             "sum(feature_parity_mismatches_total)",
             "differences",
             unit="locale",
@@ -98,7 +99,6 @@ def _now() -> list[Json]:
         stat(
             "Rolled back",
             "Promoted versions that did not hold what the gate had promised, since ever.",
-            4,
             'sum(gate_runs_total{outcome="rolled_back"})',
             "rolled back",
             unit="locale",
@@ -131,7 +131,6 @@ def _scores() -> list[Json]:
             "heatmap",
             "Fraud probability, payments a second in each range",
             "The distribution of the scores over time; a drift moves its weight.",
-            14,
             [(scores, "{{le}}")],
             unit="reqps",
             options=heat,
@@ -141,7 +140,6 @@ def _scores() -> list[Json]:
             "Score drift",
             "Largest gap between the distribution functions of the scores: last five minutes against the hour before "
             "(Kolmogorov-Smirnov distance). No alert hangs on it: hours differ.",
-            10,
             [(SCORE_DRIFT, "{{door}}")],
             unit="percentunit",
         ),
@@ -155,7 +153,6 @@ def _drift() -> list[Json]:
         bargauge(
             "Drift by feature",
             "Statistics as shares of their limits: 1 is an alarm, FeatureDrift or ReferenceDrift.",
-            12,
             [(f"topk(10, max by (column) (drift_statistic_ratio{{{inputs}}}))", "{{column}}")],
             unit="percentunit",
             thresholds=close,
@@ -164,7 +161,6 @@ def _drift() -> list[Json]:
         timeseries(
             "Drift by detector",
             "The largest statistic of each detector, as a share of its limit.",
-            12,
             [("max by (detector) (drift_statistic_ratio)", "{{detector}}")],
             unit="percentunit",
             thresholds=limits((None, GREEN), (1, RED)),
@@ -178,7 +174,6 @@ def _calibration() -> list[Json]:
             "Calibration by range of probability",
             "Share of fraud among the settled payments from each probability on: as "
             "the model expects, and as labelled.",
-            12,
             [("live_calibration_bin_ratio", "from {{low}}, {{basis}}")],
             unit="percentunit",
             most=1,
@@ -186,13 +181,11 @@ def _calibration() -> list[Json]:
         timeseries(
             "Calibration over time",
             "Frauds that the probabilities expect for each one that was labelled: 1 is right.",
-            6,
             [('live_calibration_ratio{by="version", value=~"$version"}', "{{value}}")],
         ),
         timeseries(
             "F1 by version",
             "Of the latest settled week, as labelled.",
-            6,
             [
                 (
                     'live_quality_ratio{payments="settled",basis="labels",measure="f1",by="version",value=~"$version"}',
@@ -209,7 +202,6 @@ def _challenger() -> list[Json]:
         bargauge(
             "Champion against challenger",
             "Recall and precision on the deciding weeks of the latest retraining.",
-            8,
             [("gate_compared_ratio", "{{measure}}, {{model}}")],
             unit="percentunit",
             most=1,
@@ -217,7 +209,6 @@ def _challenger() -> list[Json]:
         stat(
             "Checks that the challenger failed",
             "By the latest report.",
-            8,
             'gate_check_passed == 0 or on () label_replace(vector(1), "check", "no check failed", "", "")',
             "{{check}}",
             text="name",
@@ -226,7 +217,6 @@ def _challenger() -> list[Json]:
         timeseries(
             "What became of retrainings",
             "Promoted, refused by the gate, rolled back: since ever.",
-            8,
             [(f'sum(gate_runs_total{{outcome="{each}"}})', each.replace("_", " ")) for each in OUTCOMES],
             unit="locale",
             colors={each.replace("_", " "): color for each, color in OUTCOMES.items()},

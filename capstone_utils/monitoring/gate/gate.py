@@ -21,7 +21,7 @@ from capstone_utils.monitoring.gate.challenger import (
     train_challenger,
     verdicts,
 )
-from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.check import PROMISED, Check
 from capstone_utils.monitoring.gate.evidence import GOLDEN_DAYS, Evidence
 from capstone_utils.monitoring.gate.golden import FrozenLabels
 from capstone_utils.monitoring.gate.honesty import honesty_checks, shuffled_labels
@@ -38,8 +38,6 @@ from capstone_utils.monitoring.gate.paired import interval
 from capstone_utils.serving.evaluation.evaluation import calibration_table
 from capstone_utils.serving.model.store import Models, write_models
 from capstone_utils.transaction import DAY_SECONDS
-
-PROMISED = ("recall", "precision")  # kept in a promoted model's manifest, and watched
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from capstone_utils.monitoring.gate.gate import PROMISED
+from capstone_utils.monitoring.gate.check import PROMISED
 from capstone_utils.monitoring.release.ledger import OUTCOMES, Ledger
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.monitoring.gate.challenger import verdicts
-from capstone_utils.monitoring.gate.gate import PROMISED
+from capstone_utils.monitoring.gate.check import PROMISED
 from capstone_utils.monitoring.gate.paired import compare, interval
 from capstone_utils.monitoring.release.ledger import KEPT, Ledger
 from capstone_utils.monitoring.release.rollback import roll_back

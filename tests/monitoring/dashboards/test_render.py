@@ -30,8 +30,9 @@ RULES = {
 
 @pytest.fixture
 def watched(prometheus):
-    """The Prometheus, once it has seen traffic."""
-    prometheus.wait_for(lambda: prometheus.value("sum(rate(prediction_requests_total[2s]))") > 0)
+    """The Prometheus, once it has seen traffic of both doors."""
+    busy = "count(sum by (door) (rate(prediction_requests_total[2s])) > 0)"
+    prometheus.wait_for(lambda: prometheus.value(busy) == 2)
     return prometheus
 
 

@@ -24,7 +24,8 @@ def limits(*steps: tuple[float | None, str]) -> Json:
 def panel(kind: str, title: str, meaning: str, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
     """A panel; `queries` are pairs of PromQL and of a legend such as `p95 {{door}}`.
 
-    Further keyword arguments are `unit`, `thresholds`, `defaults` (of the fields), `options`, and `colors` by legend.
+    Further keyword arguments are `unit`, `thresholds`, `defaults` (of the fields), `options`, `colors` by legend,
+    and `once`, to ask for the present moment alone.
     """
     defaults = {"unit": rest.get("unit", "none"), "color": rest.get("color", {"mode": "thresholds"})}
     defaults["thresholds"] = rest.get("thresholds", limits((None, BLUE)))
@@ -33,7 +34,7 @@ def panel(kind: str, title: str, meaning: str, queries: Sequence[tuple[str, str]
         "title": title,
         "description": meaning,
         "datasource": SOURCE,
-        "targets": [_target(number, *each, kind) for number, each in enumerate(queries)],
+        "targets": [_target(number, *each, kind, rest.get("once", False)) for number, each in enumerate(queries)],
         "fieldConfig": {
             "defaults": defaults | rest.get("defaults", {}),
             "overrides": [_fixed_color(name, color) for name, color in rest.get("colors", {}).items()],
@@ -52,7 +53,7 @@ def stat(title: str, meaning: str, promql: str, legend: str, **rest: Any) -> Jso
         "graphMode": "none" if text == "name" else "area",
         "textMode": text,
     }
-    return panel("stat", title, meaning, [(promql, legend)], options=options, **rest)
+    return panel("stat", title, meaning, [(promql, legend)], options=options, once=text == "name", **rest)
 
 
 def gauge(title: str, meaning: str, promql: str, legend: str, most: float, **rest: Any) -> Json:
@@ -96,7 +97,7 @@ def bargauge(title: str, meaning: str, queries: Sequence[tuple[str, str]], **res
         "showUnfilled": True,
     }
     ends: Json = {"min": 0} | ({"max": rest.pop("most")} if "most" in rest else {})
-    return panel("bargauge", title, meaning, queries, defaults=ends, options=options, **rest)
+    return panel("bargauge", title, meaning, queries, defaults=ends, options=options, once=True, **rest)
 
 
 def state_timeline(title: str, meaning: str, promql: str, legend: str, states: dict[str, str]) -> Json:
@@ -178,10 +179,9 @@ def variable(name: str, meaning: str, promql: str) -> Json:
     }
 
 
-def _target(number: int, promql: str, legend: str, kind: str) -> Json:
-    over_time = kind != "bargauge"
+def _target(number: int, promql: str, legend: str, kind: str, once: bool) -> Json:
     shape = "heatmap" if kind == "heatmap" else "time_series"
-    how = {"range": over_time, "instant": not over_time, "format": shape}
+    how = {"range": not once, "instant": once, "format": shape}
     return {"refId": "ABCDEFGHIJ"[number], "datasource": SOURCE, "expr": promql, "legendFormat": legend} | how
 
 

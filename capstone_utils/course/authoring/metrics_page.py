@@ -133,7 +133,8 @@ def metrics_page() -> str:
     asked = questions()
     lines = [HEAD, "| metric | type | labels | meaning | emitted by | asked by |", "|---|---|---|---|---|---|"]
     for family in families():
-        row = (f"`{family.name}`", family.kind, _labels(family), family.meaning, ", ".join(family.emitters))
+        name = f"`{family.name}{'_total' if family.kind == 'counter' else ''}`"
+        row = (name, family.kind, _labels(family), family.meaning, ", ".join(family.emitters))
         lines.append(f"| {' | '.join(row)} | {_askers(family, asked)} |")
     return "\n".join(lines) + "\n"
 

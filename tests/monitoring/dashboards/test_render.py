@@ -11,13 +11,12 @@ import matplotlib.pyplot as plt
 import pytest
 import yaml
 
-from benchmarks.toy_house import SERVICE
+from capstone_utils.course.authoring.metrics_page import families, named_in
 from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS
 from capstone_utils.monitoring.dashboards.definition import DOOR
 from capstone_utils.monitoring.dashboards.duty import duty
 from capstone_utils.monitoring.dashboards.render import DASHBOARD, rate_interval, render_dashboard
-from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
-from capstone_utils.monitoring.prometheus.server import start_prometheus
+from capstone_utils.monitoring.prometheus.rules import ALERTS
 
 FACTOR = 30  # of the rules that the Prometheus of the tests follows
 PANELS = {panel["title"]: panel for made in DASHBOARDS.values() for panel in made()["panels"]}
@@ -56,14 +55,11 @@ def dashboard_with(tmp_path: Path, title: str, **target: str) -> Path:
     return path
 
 
-def test_every_panel_of_duty_has_data_where_the_service_alone_is_scraped(toy, own_settings, tmp_path):
-    rules = faster(ALERTS, FACTOR, tmp_path / "rules.yml")
-    with start_prometheus(own_settings, {SERVICE: toy.targets[SERVICE]}, "500ms", [rules]) as alone:
-        alone.wait_for(lambda: alone.value("sum(rate(prediction_requests_total[2s]))") > 0)
-        alone.wait_for(lambda: alone.value("count(ALERTS)") >= 1)
-        shown = texts(render(alone, DASHBOARD, seconds=5))
-    assert [panel["title"] for panel in duty()["panels"] if panel["title"] not in shown] == []
-    assert "no data" not in shown
+def test_every_panel_of_duty_has_something_to_show_where_the_service_alone_is_scraped():
+    service = set().union({"ALERTS", "up"}, *(each.series for each in families() if "service" in each.emitters))
+    for panel in duty()["panels"]:
+        asked = [named_in(target["expr"]) or {"up"} for target in panel["targets"]]  # `up` has no underscore
+        assert any(names <= service for names in asked), panel["title"]
 
 
 def test_a_door_can_be_chosen_and_all_of_them_are_shown_where_none_is(watched, tmp_path):

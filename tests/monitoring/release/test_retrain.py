@@ -205,6 +205,9 @@ def test_metrics_say_what_the_ledger_and_the_latest_report_say(tried, report, ch
     assert value("gate_check_passed", {"check": "calibration"}) == 0
     assert value("gate_check_passed", {"check": "recall_gain"}) == 1
     assert value("gate_last_run_timestamp_seconds") > 1.7e9
+    sides = [value("gate_compared_ratio", {"measure": "recall", "model": side}) for side in ("champion", "challenger")]
+    assert sides == [0.8, 0.9]
+    assert value("gate_compared_ratio", {"measure": "money", "model": "champion"}) is None, "which is no ratio"
 
 
 def test_the_command_for_going_back_leaves_a_line_in_the_ledger(registry, challenger, tmp_path, monkeypatch, capsys):

@@ -18,7 +18,7 @@ from capstone_utils.monitoring.dashboards.panels.panel import GRID, INK, MUTED, 
 from capstone_utils.monitoring.dashboards.panels.units import format_value
 
 ROW, LETTER = 19, 6.5  # pixels: a line of a legend, and the width of a letter there
-WIDE = 500  # pixels
+WIDE, CLOCK = 500, 75  # pixels: of a wide panel, and of a time of day
 
 
 def draw_timeseries(panel: Panel) -> None:
@@ -103,7 +103,8 @@ def _time_axes(panel: Panel, left: float, foot: float, right: float = 16) -> Axe
     axes.grid(color=GRID, linewidth=0.9)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=9.5, labelcolor=MUTED)
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=max(3, int(panel.box.width / 90))))
+    most = max(2, int((panel.box.width - left - right) / CLOCK))
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=2, maxticks=min(most, 7)))
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M:%S"))
     for text, color, since in panel.marks:
         axes.axvline(mdates.date2num(since), color=color, linewidth=1.2, linestyle=(0, (2, 2)))

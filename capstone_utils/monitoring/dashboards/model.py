@@ -201,7 +201,7 @@ def _challenger() -> list[Json]:
     return [
         bargauge(
             "Champion against challenger",
-            "Recall and precision on the deciding weeks of the latest retraining.",
+            "Recall and precision on the deciding weeks of the latest retraining that trained a challenger.",
             [("gate_compared_ratio", "{{measure}}, {{model}}")],
             unit="percentunit",
             most=1,

@@ -39,22 +39,19 @@ class GateMetrics(Collector):
         yield GaugeMetricFamily("gate_last_run_timestamp_seconds", "Time of the last outcome, 0 without one", last)
         passed = GaugeMetricFamily("gate_check_passed", "1 where the latest report's check passed", labels=["check"])
         compared = GaugeMetricFamily(
-            "gate_compared_ratio", "Quality on the latest report's deciding weeks", labels=["measure", "model"]
+            "gate_compared_ratio",
+            "Quality on the deciding weeks of the latest report with a challenger",
+            labels=["measure", "model"],
         )
-        report = self._latest_report()
-        for check in report.get("checks", ()):
+        for check in next(self._reports(), {}).get("checks", ()):
             passed.add_metric([check["name"]], float(check["passed"]))
-        for measure in PROMISED:
+        trained: dict[str, Any] = next((report["compared"] for report in self._reports() if report["compared"]), {})
+        for measure in PROMISED if trained else ():
             for model in ("champion", "challenger"):
-                value = report.get("compared", {}).get(measure, {}).get(model)
-                if value is not None:
-                    compared.add_metric([measure, model], value)
+                compared.add_metric([measure, model], trained[measure][model])
         yield from (passed, compared)
 
-    def _latest_report(self) -> dict[str, Any]:
-        """The latest report; empty without one."""
-        reports = sorted(self._folder.glob("reports/*/report.json"), key=lambda path: path.stat().st_mtime)
-        if not reports:
-            return {}
-        report: dict[str, Any] = json.loads(reports[-1].read_text(encoding="utf-8"))  # written whole or not at all
-        return report
+    def _reports(self) -> Iterator[dict[str, Any]]:
+        """The reports, the latest first; each was written whole or not at all."""
+        paths = sorted(self._folder.glob("reports/*/report.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return (json.loads(path.read_text(encoding="utf-8")) for path in paths)

@@ -93,7 +93,7 @@ def draw_state_timeline(panel: Panel) -> None:
     _legend(panel, [Patch(color=panel.threshold_color(value), label=word) for value, word in words.items()])
 
 
-def _time_axes(panel: Panel, left: float, foot: float, right: float = 16) -> Axes:
+def _time_axes(panel: Panel, left: float, foot: float, right: float = 34) -> Axes:
     wide = panel.box.width > WIDE  # enough for the words of a mark
     axes = panel.axes(
         panel.box.inside(left, 52 if wide and panel.marks else 40, right, foot), xlim=(panel.times[0], panel.times[-1])

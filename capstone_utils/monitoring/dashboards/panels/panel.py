@@ -26,6 +26,8 @@ COLORS = {
     "semi-dark-blue": "#3274d9",
     "semi-dark-purple": "#a352cc",
     "semi-dark-yellow": "#f2cc0c",
+    "dark-green": "#37872d",
+    "dark-blue": "#1f60c4",
 }
 
 

@@ -90,8 +90,8 @@ def running_system(broker: Settings, folder: Path) -> Iterator[System]:
         _refuse_a_challenger(settings)
         _play(settings, [list(day) for _, day in days])
         replay(settings, [], reports(stream.transactions, stream.labels))
-        settled = 'count(live_quality_ratio{payments="settled"})'
-        prometheus.wait_for(lambda: prometheus.value(settled) > 0, 60)
+        settled = 'max(count_over_time(live_quality_ratio{payments="settled"}[10s]))'
+        prometheus.wait_for(lambda: prometheus.value(settled) >= 4, 60)  # a picture needs more than the last moment
         prometheus.wait_for(lambda: prometheus.value("sum(feature_parity_rows_total)") > 0, 60)
         hour_before = "sum(rate(fraud_probability_count[120s] offset 10s))"  # of the panel of score drift
         prometheus.wait_for(lambda: prometheus.value(hour_before) > 0, 60)

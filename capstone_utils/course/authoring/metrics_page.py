@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,14 +101,15 @@ def questions(runbook: str | None = None) -> list[Question]:
     return asked
 
 
-def named_in(promql: str) -> set[str]:
+@cache
+def named_in(promql: str) -> frozenset[str]:
     """The metrics that an expression names: words with underscores that are no function, label or keyword.
 
     >>> sorted(named_in('sum by (the_label) (rate(one_total{kind="not_me"}[5m])) / group_left sum(two_count)'))
     ['one_total', 'two_count']
     """
     bare = re.sub(r'"[^"]*"|\b(?:by|on|ignoring) *\([^)]*\)|\{[^}]*\}', "", promql)
-    return set(re.findall(r"\b[a-z]+(?:[_:][a-z0-9]+)+\b(?! *\()", bare)) - {"group_left"}
+    return frozenset(re.findall(r"\b[a-z]+(?:[_:][a-z0-9]+)+\b(?! *\()", bare)) - {"group_left"}
 
 
 def unasked(known: Iterable[Family], asked: Iterable[Question]) -> list[str]:

@@ -28,7 +28,6 @@ from capstone_utils.monitoring.feedback.log_reader import LogReader
 from capstone_utils.monitoring.feedback.main import Feedback
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.feedback.store import FeedbackStore
-from capstone_utils.monitoring.feedback.watching import Watching
 from capstone_utils.serving.model.classifier import Verdict
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.score import SPEC_DIGITS, encode
@@ -64,7 +63,7 @@ def join(settings: Settings, registry: ModelRegistry, scores: int, labels: int) 
         contextlib.closing(FeedbackStore(settings.feedback / "joined.sqlite")) as store,
         contextlib.closing(LogReader(settings, store, metrics)) as reader,
     ):
-        feedback = Feedback(store, letters, metrics, Watching(registry, metrics.drift))
+        feedback = Feedback(store, letters, metrics, registry)
         left = scores + labels
         began = time.process_time()
         while left > 0:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.process import end_in_time
@@ -56,6 +56,7 @@ def metrics_shown(registry: CollectorRegistry, settings: Settings, port_setting:
         InvalidSetting: when nobody can listen there.
     """
     port = getattr(settings, port_setting)
+    disable_created_metrics()  # a series beside each counter, which nobody asks for
     try:
         server, thread = start_http_server(port, settings.host, registry)
     except OSError as error:

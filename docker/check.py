@@ -30,6 +30,7 @@ from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
 from capstone_utils.ingestion.streaming.producer import DeliveryFailed, produce
 from capstone_utils.ingestion.streaming.topics import end_offsets
+from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS
 from capstone_utils.monitoring.prometheus.client import PrometheusClient
 from capstone_utils.process import bind
 from capstone_utils.serving.model.booster import ThresholdedModel
@@ -173,8 +174,9 @@ def check(system: System) -> None:
     check_pager(system)
     check_watch(system, first)
     if "grafana" in system.services:
-        system.grafana.get("/api/dashboards/uid/fraud").raise_for_status()
-        print_step("Grafana shows the dashboard to who knows the password")
+        for name in DASHBOARDS:
+            system.grafana.get(f"/api/dashboards/uid/{name}").raise_for_status()
+        print_step(f"Grafana shows the dashboards {', '.join(DASHBOARDS)} to who knows the password")
     sent = 1
     for interruption in INTERRUPTIONS:
         check_interruption(system, interruption, stream[sent : sent + SENT])

@@ -15,7 +15,7 @@ from capstone_utils.ingestion.streaming.topics import create_topics
 from capstone_utils.settings import Settings
 
 # Fixtures that start a server, or hand out settings to start one with.
-SERVERS = {"broker", "fresh", "own_settings", "prometheus", "quiet_prometheus", "service", "spark", "till"}
+SERVERS = {"broker", "fresh", "own_settings", "prometheus", "service", "spark", "system", "till"}
 
 # A shell's background job ignores Ctrl-C, and so would every child that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

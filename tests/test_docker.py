@@ -15,7 +15,7 @@ from capstone_utils.commands import COMMANDS
 from capstone_utils.ingestion.broker.broker import LOCK
 from capstone_utils.ingestion.broker.java import find_java
 from capstone_utils.ingestion.broker.maven import fetch_jars
-from capstone_utils.monitoring.dashboards.render import DASHBOARD
+from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS, dashboard_file
 from capstone_utils.monitoring.prometheus.rules import CONFIG
 from capstone_utils.serving.service.app import create_app
 from capstone_utils.serving.service.metrics import ServiceMetrics
@@ -180,12 +180,11 @@ def test_the_health_check_asks_for_a_page_that_the_service_has():
     assert (int(asked[1]), asked[2] in paths) == (Settings().api_port, True)
 
 
-def test_the_dashboard_asks_the_data_source_that_is_provisioned():
+def test_the_dashboards_ask_the_data_source_that_is_provisioned():
     (source,) = read("grafana/provisioning/datasources/prometheus.yaml")["datasources"]
-    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    assert {json.dumps(panel["datasource"]) for panel in dashboard["panels"]} == {
-        json.dumps({"type": source["type"], "uid": source["uid"]})
-    }
+    panels = [panel for made in DASHBOARDS.values() for panel in made()["panels"]]
+    named = {json.dumps(panel["datasource"]) for panel in panels}
+    assert named == {json.dumps({"type": source["type"], "uid": source["uid"]})}
     assert source["url"] == "http://prometheus:9090"
     assert source["jsonData"]["timeInterval"] == PROMETHEUS["global"]["scrape_interval"]
 
@@ -193,10 +192,10 @@ def test_the_dashboard_asks_the_data_source_that_is_provisioned():
 def test_grafana_finds_what_is_provisioned_where_it_looks():
     for kind in ("datasources", "dashboards"):
         assert list(on_this_machine(f"/etc/grafana/provisioning/{kind}", "grafana").glob("*.yaml"))
-    (provider,) = read("grafana/provisioning/dashboards/fraud.yaml")["providers"]
+    (provider,) = read("grafana/provisioning/dashboards/files.yaml")["providers"]
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert on_this_machine(home, "grafana").parent == on_this_machine(provider["options"]["path"], "grafana")
-    assert on_this_machine(home, "grafana").name == "fraud.json"
+    assert on_this_machine(home, "grafana") == dashboard_file("duty")
 
 
 def test_the_image_takes_files_that_are_there_and_runs_as_an_ordinary_user():

@@ -29,7 +29,9 @@ def report(options: argparse.Namespace) -> int:
     if options.check:
         stale = stale_documents()
         for path in stale:
-            print(f"{path.relative_to(ROOT)} says something else than docs/results.json; run: report", file=sys.stderr)
+            print(
+                f"{path.relative_to(ROOT)} is not what docs/results.json and the code say; run: report", file=sys.stderr
+            )
         return 1 if stale else 0
     if options.source:
         keep_results(options.source)

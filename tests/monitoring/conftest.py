@@ -1,230 +1,29 @@
-"""Toy doors whose metrics the tests steer, and a real Prometheus that scrapes each."""
+"""A house on paper whose metrics the tests steer, and a real Prometheus that scrapes it."""
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
-from capstone_utils.monitoring.feedback.quality import Report, Window
+from benchmarks.toy_house import ToyHouse
+from capstone_utils.ingestion.broker.broker import Broker
 from capstone_utils.monitoring.prometheus.rules import ALERTS, faster
 from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
-from capstone_utils.monitoring.release.ledger import OUTCOMES
-from capstone_utils.serving.metrics import LATENCY_BOUNDS, PROBABILITY_BOUNDS
 from capstone_utils.settings import Settings
-from capstone_utils.transaction import DAY_US
+from tests.monitoring.system import System, running_system
 
-JOB, STREAM_JOB, FEEDBACK_JOB = "fastapi_metrics", "stream_worker", "feedback"
-NOW = 1_767_571_200_000_000  # of a toy stream, microseconds since 1970
-CALM = Report(
-    NOW,
-    NOW,
-    Window(NOW - 14 * DAY_US, NOW - 7 * DAY_US),
-    Window(NOW - 7 * DAY_US, NOW),
-    {},
-    {},
-    [],
-    0,
-    {"score": 0},
-)
 FACTOR = 30  # five minutes of the rules are ten seconds here
 SCRAPE_INTERVAL = "500ms"
 
 
-class Toy:
-    """What answers scrapes at `address`."""
-
-    address: str = ""
-
-    def _listen(self, registry: CollectorRegistry) -> None:
-        port = int(self.address.rpartition(":")[2] or 0)
-        self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
-        self.address = f"127.0.0.1:{self._server[0].server_port}"
-
-    def close(self) -> None:
-        """Answer no more."""
-        server, thread = self._server
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class ToyFeedback(Toy):
-    """The real metrics of a feedback process, with a report that the tests write."""
-
-    def __init__(self) -> None:
-        self.metrics = FeedbackMetrics()
-        self.metrics.report = CALM
-
-    def listen(self) -> None:
-        """Answer scrapes at `address`, the same one each time."""
-        self._listen(self.metrics.registry)
-
-    @contextmanager
-    def changed(self, **values: object) -> Iterator[None]:
-        """The report says this inside the block, and all is calm after it."""
-        self.metrics.report = CALM._replace(**values)
-        try:
-            yield
-        finally:
-            self.metrics.report = CALM
-
-
-@dataclass(eq=False)  # a registry keeps it as a key
-class ToyDoor(Toy, Collector):
-    """A service or a worker on paper: every scrape sees the requests of the time since the scrape before."""
-
-    requests_per_second: float = 100.0
-    fraud_share: float = 0.01
-    error_share: float = 0.001
-    latency_seconds: float = 0.02
-    skew_share: float = 0.0
-    honest_score: float = 0.04  # mean score of a payment that is no fraud
-    silent: bool = False  # answers a scrape, with no metric in it
-    deleted_unread: float = 0.0  # so far; the worker's alone, as the next two
-    unreadable: float = 0.0
-    moved: float = 0.0
-    drifted: tuple[str, str] | None = None  # a detector and a column whose statistic is beyond its limit
-    unsent_bytes: float = 0.0  # of the outbox; the service's alone
-    missing_share: float = 0.002  # of batch features
-    tables_age: float = 0.0
-    gate_runs: Counter[str] = field(default_factory=Counter)  # so far, by outcome
-    door: str = "http"
-    address: str = ""
-    _counts: Counter[str] = field(default_factory=Counter)
-    _latencies: np.ndarray = field(default_factory=lambda: np.zeros(len(LATENCY_BOUNDS) + 1))
-    _scores: np.ndarray = field(default_factory=lambda: np.zeros(len(PROBABILITY_BOUNDS) + 1))
-    _seen_at: float = field(default_factory=time.monotonic)
-    _generator: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics of a door that has been open until now."""
-        now = time.monotonic()
-        self.serve(int(self._generator.poisson(self.requests_per_second * (now - self._seen_at))))
-        self._seen_at = now
-        if self.silent:
-            return
-        yield _counter("prediction_requests", self._counts["requests"], door=self.door)
-        yield _counter("fraud_predictions", self._counts["frauds"], door=self.door)
-        yield _histogram("prediction_latency_seconds", self._latencies, LATENCY_BOUNDS, self.door)
-        yield _histogram("fraud_probability", self._scores, PROBABILITY_BOUNDS, self.door)
-        drift = GaugeMetricFamily("drift_statistic_ratio", "drift_statistic_ratio", labels=["detector", "column"])
-        drift.add_metric(self.drifted or ("feature", "amount"), 1.5 if self.drifted else 0.2)
-        yield drift
-        yield _counter("missing_batch_features", self._counts["missing"], door=self.door, feature="merchant_risk")
-        age = GaugeMetricFamily("batch_tables_age_days", "age", labels=["door"])
-        age.add_metric([self.door], self.tables_age)
-        yield age
-        runs = CounterMetricFamily("gate_runs", "runs", labels=["outcome"])
-        for outcome in OUTCOMES:
-            runs.add_metric([outcome], self.gate_runs[outcome])
-        yield runs
-        if self.door == "stream":
-            yield _counter("worker_deleted_unread", self.deleted_unread)
-            yield _counter("worker_unreadable_batches", self.unreadable)
-            yield _counter("worker_moved_records", self.moved)
-        else:
-            yield GaugeMetricFamily("outbox_waiting_bytes", "outbox_waiting_bytes", self.unsent_bytes)
-            yield _counter("request_errors", self._counts["errors"], kind="failed")
-            yield _counter("feature_parity_rows", self._counts["requests"])
-            yield _counter("feature_parity_mismatches", self._counts["skewed"], feature="amount")
-
-    def describe(self) -> list[Metric]:
-        """Nothing: registering must not count as a scrape."""
-        return []
-
-    def serve(self, requests: int) -> None:
-        """Count so many requests, of the kind that the shares and means say."""
-        fraud = self._generator.random(requests) < self.fraud_share
-        latency = self._generator.gamma(4, self.latency_seconds / 4, requests)
-        honest = self._generator.beta(0.6, 0.6 / self.honest_score - 0.6, requests)
-        scores = np.where(fraud, self._generator.beta(6, 1.5, requests), honest)
-        self._counts["requests"] += requests
-        self._counts["frauds"] += int(fraud.sum())
-        self._counts["errors"] += int(self._generator.binomial(requests, self.error_share))
-        self._counts["missing"] += int(self._generator.binomial(requests, self.missing_share))
-        self._counts["skewed"] += int(self._generator.binomial(requests, self.skew_share))
-        self._latencies += np.bincount(np.searchsorted(LATENCY_BOUNDS, latency), minlength=len(self._latencies))
-        self._scores += np.bincount(np.searchsorted(PROBABILITY_BOUNDS, scores), minlength=len(self._scores))
-
-    @contextmanager
-    def changed(self, **values: Any) -> Iterator[None]:
-        """The toy behaves like this inside the block, and as before after it."""
-        before = {name: getattr(self, name) for name in values}
-        for name, value in values.items():
-            setattr(self, name, value)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                setattr(self, name, value)
-
-    def listen(self) -> None:
-        """Answer scrapes at `address`, the same one each time."""
-        registry = CollectorRegistry()
-        registry.register(self)
-        self._listen(registry)
-
-
-def _counter(name: str, value: float, **labels: str) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, name, labels=list(labels))
-    family.add_metric(list(labels.values()), value)
-    return family
-
-
-def _histogram(name: str, counts: np.ndarray, bounds: tuple[float, ...], door: str) -> HistogramMetricFamily:
-    names = [*map(str, bounds), "+Inf"]
-    buckets = [(name, float(total)) for name, total in zip(names, counts.cumsum(), strict=True)]
-    family = HistogramMetricFamily(name, name, labels=["door"])
-    family.add_metric([door], buckets, 0.0)
-    return family
-
-
 @pytest.fixture(scope="session")
-def toy() -> Iterator[ToyDoor]:
-    """The toy service that `prometheus` scrapes."""
-    service = ToyDoor()
-    service.listen()
-    yield service
-    service.close()
-
-
-@pytest.fixture(scope="session")
-def quiet_toy() -> Iterator[ToyDoor]:
-    """Another one, that nobody asks anything: `quiet_prometheus` scrapes it."""
-    service = ToyDoor(requests_per_second=0)
-    service.listen()
-    yield service
-    service.close()
-
-
-@pytest.fixture(scope="session")
-def stream_toy() -> Iterator[ToyDoor]:
-    """A toy worker: `stream_prometheus` scrapes it."""
-    worker = ToyDoor(door="stream")
-    worker.listen()
-    yield worker
-    worker.close()
-
-
-@pytest.fixture(scope="session")
-def feedback_toy() -> Iterator[ToyFeedback]:
-    """A toy feedback process: `stream_prometheus` scrapes it."""
-    feedback = ToyFeedback()
-    feedback.listen()
-    yield feedback
-    feedback.close()
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyHouse]:
+    """The house that `prometheus` scrapes."""
+    with ToyHouse(tmp_path_factory.mktemp("gate")) as house:
+        yield house
 
 
 @pytest.fixture(scope="session")
@@ -241,38 +40,15 @@ def own_settings(monitoring_settings: Settings, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def rules(monitoring_settings: Settings) -> Path:
-    """The alerts, FACTOR times as fast."""
-    return faster(ALERTS, FACTOR, monitoring_settings.work_dir / "faster.yml")
-
-
-@pytest.fixture(scope="session")
-def prometheus(toy: ToyDoor, monitoring_settings: Settings, rules: Path) -> Iterator[Prometheus]:
-    """A real Prometheus that scrapes the toy twice a second and follows the faster rules."""
-    with start_prometheus(monitoring_settings, {JOB: toy.address}, SCRAPE_INTERVAL, [rules]) as running:
+def prometheus(toy: ToyHouse, monitoring_settings: Settings) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes the house twice a second and follows the alerts, FACTOR times as fast."""
+    rules = faster(ALERTS, FACTOR, monitoring_settings.work_dir / "faster.yml")
+    with start_prometheus(monitoring_settings, toy.targets, SCRAPE_INTERVAL, [rules]) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def quiet_prometheus(
-    quiet_toy: ToyDoor, monitoring_settings: Settings, rules: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Prometheus]:
-    """The same, over the toy that nobody asks."""
-    settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("quiet"))
-    with start_prometheus(settings, {JOB: quiet_toy.address}, SCRAPE_INTERVAL, [rules]) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def stream_prometheus(
-    stream_toy: ToyDoor,
-    feedback_toy: ToyFeedback,
-    monitoring_settings: Settings,
-    rules: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Prometheus]:
-    """The same, over the toy worker and the toy feedback process."""
-    settings = replace(monitoring_settings, work_dir=tmp_path_factory.mktemp("stream"))
-    targets = {STREAM_JOB: stream_toy.address, FEEDBACK_JOB: feedback_toy.address}
-    with start_prometheus(settings, targets, SCRAPE_INTERVAL, [rules]) as running:
+def system(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A small bank that runs for real, with a Prometheus of its own."""
+    with running_system(broker.settings, tmp_path_factory.mktemp("system")) as running:
         yield running

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from capstone_utils.course.authoring.architecture import PACKAGE, draw_architecture
 from capstone_utils.course.authoring.costs import LOADS, cost_rows
+from capstone_utils.course.authoring.metrics_page import PAGE, metrics_page
 from capstone_utils.course.authoring.pictures import Picture, stored_pictures
 from capstone_utils.course.results import METRICS, Figure, load, success_rows
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import replaced
+from capstone_utils.monitoring.dashboards.catalogue import dashboard_texts
 from capstone_utils.settings import ROOT
 
 PICTURE = Path("docs") / "architecture.svg"
@@ -42,7 +44,7 @@ def fill_documents(root: Path = ROOT) -> list[Path]:
 
 
 def stale_documents(root: Path = ROOT) -> list[Path]:
-    """The files below `root` that disagree with the results, the notebooks' pictures, or the imports."""
+    """The files below `root` that disagree with the results, the notebooks' pictures, or the code."""
     return list(_stale(root))
 
 
@@ -93,12 +95,13 @@ def fill(text: str, figures: Mapping[str, Figure], pictures: Mapping[str, Pictur
 
 
 def _stale(root: Path) -> dict[Path, bytes]:
-    """What each file should hold and does not: documents, pictures, and the picture of the package's floors."""
+    """What each file should hold and does not: documents, pictures, and what the code says of itself."""
     pictures = stored_pictures(root)
-    contents = {path: text.encode() for path, text in _filled(root, pictures).items()}
-    contents |= {root / picture.path: picture.png for picture in pictures.values()}
+    texts = _filled(root, pictures)
     if (root / PACKAGE).is_dir():
-        contents[root / PICTURE] = draw_architecture(root).encode()
+        texts |= {root / PICTURE: draw_architecture(root), root / PAGE: metrics_page()} | dashboard_texts()
+    contents = {path: text.encode() for path, text in texts.items()}
+    contents |= {root / picture.path: picture.png for picture in pictures.values()}
     return {path: content for path, content in contents.items() if not path.exists() or content != path.read_bytes()}
 
 

@@ -26,6 +26,7 @@ from capstone_utils.ingestion.labels import InvalidLabel, Label, LabelFromTheFut
 from capstone_utils.ingestion.streaming.clients import NoBroker
 from capstone_utils.ingestion.streaming.dead_letters import DeadLetters, Unreadable
 from capstone_utils.ingestion.streaming.topics import TopicError
+from capstone_utils.monitoring.feedback.alert_reasons import AlertReasons
 from capstone_utils.monitoring.feedback.log_reader import Batch, LogReader
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.feedback.quality import make_report
@@ -50,9 +51,10 @@ class Feedback:
     """The join of one store: one batch after the other, for one thread."""
 
     def __init__(
-        self, store: FeedbackStore, dead_letters: DeadLetters, metrics: FeedbackMetrics, watching: Watching
+        self, store: FeedbackStore, dead_letters: DeadLetters, metrics: FeedbackMetrics, registry: ModelRegistry
     ) -> None:
-        self._store, self._dead_letters, self._metrics, self._watching = store, dead_letters, metrics, watching
+        self._store, self._dead_letters, self._metrics = store, dead_letters, metrics
+        self._watching, self._reasons = Watching(registry, metrics.drift), AlertReasons(registry)
         self._due, self._changed = 0.0, True
 
     def work(self, batch: Batch) -> None:
@@ -70,7 +72,13 @@ class Feedback:
         fresh = [each for each, first in zip(scores, self._store.unseen(rows), strict=True) if first]
         watch = partial(self._watching.take, fresh, self._store)
         self._metrics.count(self._store.add(rows, labels, batch.offsets, watch) + outcomes)
+        for reason, number in self._reasons.count(fresh).items():
+            self._metrics.reasons.labels(reason).inc(number)
         self._changed = True
+
+    def restore(self) -> None:
+        """Watch drift from what the store has kept on: the watch may have taken in more."""
+        self._watching.restore(self._store.watch())
 
     def publish(self) -> None:
         """Make a report, if there is something new to tell and it is time."""
@@ -117,9 +125,8 @@ def run_feedback(settings: Settings, stopping: threading.Event) -> None:
                 f"metrics at {page}; Ctrl-C stops",
                 flush=True,
             )
-            watching = Watching(ModelRegistry(settings.models_dir), metrics.drift)
-            watching.restore(store.watch())
-            feedback = Feedback(store, letters, metrics, watching)
+            feedback = Feedback(store, letters, metrics, ModelRegistry(settings.models_dir))
+            feedback.restore()
             while not stopping.is_set():
                 try:
                     batch = reader.poll()
@@ -129,7 +136,7 @@ def run_feedback(settings: Settings, stopping: threading.Event) -> None:
                     metrics.lost.inc()
                     LOG.warning("not kept, read again: %s", reason)
                     _rewind(reader, stopping)
-                    watching.restore(store.watch())  # as of what is kept: it may have taken in more
+                    feedback.restore()
                 feedback.publish()
 
 

@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from capstone_utils.monitoring.drift.metrics import DriftMetrics
+from capstone_utils.monitoring.feedback.alert_reasons import REASONS
 from capstone_utils.monitoring.feedback.quality import ALL, Quality, Report, Slice, Window
 from capstone_utils.transaction import SECOND_US
 
@@ -36,6 +37,9 @@ class FeedbackMetrics(Collector):
             "scores": counter("scores", "Scores by outcome", "outcome"),
             "labels": counter("labels", "Labels by outcome; one may have several", "outcome"),
         }
+        self.reasons = counter("alert_reasons", "Alerts by the feature that spoke loudest for them", "reason")
+        for reason in REASONS:
+            self.reasons.labels(reason)
         self.lost = counter("lost_batches", "Batches not kept and read again")
         self.deleted = counter("deleted_unread", "Records that retention deleted before they were read")
         self.evicted = counter("evicted_rows", "Scores and labels that went for lack of room")

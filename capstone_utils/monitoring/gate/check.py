@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from capstone_utils.ingestion.arrays import Booleans
 
+PROMISED = ("recall", "precision")  # kept in a promoted model's manifest, and watched
 ABOVE_ZERO = math.nextafter(0.0, 1.0)
 
 

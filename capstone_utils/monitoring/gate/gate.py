@@ -19,7 +19,7 @@ from capstone_utils.monitoring.gate.challenger import (
     learnt,
     train_challenger,
 )
-from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.check import PROMISED, Check
 from capstone_utils.monitoring.gate.evidence import GOLDEN_DAYS, Evidence
 from capstone_utils.monitoring.gate.golden import FrozenLabels
 from capstone_utils.monitoring.gate.honesty import honesty_checks, shuffled_labels
@@ -32,7 +32,7 @@ from capstone_utils.monitoring.gate.model_checks import (
     same_as_judged,
     serving_checks,
 )
-from capstone_utils.monitoring.gate.paired import PROMISED, Verdicts, interval, verdicts
+from capstone_utils.monitoring.gate.paired import Verdicts, interval, verdicts
 from capstone_utils.serving.evaluation.evaluation import calibration_table
 from capstone_utils.serving.model.store import Models, write_models
 from capstone_utils.transaction import DAY_SECONDS

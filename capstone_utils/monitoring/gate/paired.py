@@ -14,7 +14,6 @@ from capstone_utils.serving.model.store import Models
 
 DRAWS = 1000
 MEASURES = ("recall", "precision", "money")
-PROMISED = ("recall", "precision")  # kept in a promoted model's manifest, and watched
 
 
 class Verdicts(NamedTuple):

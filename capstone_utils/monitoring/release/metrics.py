@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from capstone_utils.monitoring.gate.check import PROMISED
 from capstone_utils.monitoring.release.ledger import OUTCOMES, Ledger
 
 
@@ -36,14 +38,20 @@ class GateMetrics(Collector):
         last = max((entry.at for entry in entries), default=0.0)
         yield GaugeMetricFamily("gate_last_run_timestamp_seconds", "Time of the last outcome, 0 without one", last)
         passed = GaugeMetricFamily("gate_check_passed", "1 where the latest report's check passed", labels=["check"])
-        for name, good in self._latest_checks().items():
-            passed.add_metric([name], float(good))
-        yield passed
+        compared = GaugeMetricFamily(
+            "gate_compared_ratio",
+            "Quality on the deciding weeks of the latest report with a challenger",
+            labels=["measure", "model"],
+        )
+        for check in next(self._reports(), {}).get("checks", ()):
+            passed.add_metric([check["name"]], float(check["passed"]))
+        trained: dict[str, Any] = next((report["compared"] for report in self._reports() if report["compared"]), {})
+        for measure in PROMISED if trained else ():
+            for model in ("champion", "challenger"):
+                compared.add_metric([measure, model], trained[measure][model])
+        yield from (passed, compared)
 
-    def _latest_checks(self) -> dict[str, bool]:
-        """The checks of the latest report, by name."""
-        reports = sorted(self._folder.glob("reports/*/report.json"), key=lambda path: path.stat().st_mtime)
-        if not reports:
-            return {}
-        report = json.loads(reports[-1].read_text(encoding="utf-8"))  # it is written whole or not at all
-        return {check["name"]: check["passed"] for check in report["checks"]}
+    def _reports(self) -> Iterator[dict[str, Any]]:
+        """The reports, the latest first; each was written whole or not at all."""
+        paths = sorted(self._folder.glob("reports/*/report.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return (json.loads(path.read_text(encoding="utf-8")) for path in paths)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from capstone_utils.monitoring.gate.paired import PROMISED, compare, interval, verdicts
+from capstone_utils.monitoring.gate.check import PROMISED
+from capstone_utils.monitoring.gate.paired import compare, interval, verdicts
 from capstone_utils.monitoring.release.ledger import KEPT, Ledger
 from capstone_utils.monitoring.release.rollback import roll_back
 from capstone_utils.serving.model.registry import ModelRegistry

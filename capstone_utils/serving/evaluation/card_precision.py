@@ -12,6 +12,8 @@ import pandas as pd
 
 from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 
+CAPACITY = 100  # cards that investigators can check in a day
+
 
 class CardPrecision(NamedTuple):
     """Card precision at k, the mean of the days.
@@ -23,7 +25,7 @@ class CardPrecision(NamedTuple):
     ceiling: float
 
 
-def card_precision(day: Integers, card: Integers, fraud: Booleans, scores: Floats, k: int = 100) -> CardPrecision:
+def card_precision(day: Integers, card: Integers, fraud: Booleans, scores: Floats, k: int = CAPACITY) -> CardPrecision:
     """Card precision at k for n transactions, each argument of shape (n,).
 
     A card's score is the highest of its day. A card that was found to be abused is blocked: it does not count on later

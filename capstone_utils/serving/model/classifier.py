@@ -66,15 +66,20 @@ class Classifier:
         ]
 
     def explain(self, features: Sequence[float], verdict: Verdict, most: int = 3) -> list[Reason]:
-        """The features that spoke loudest for fraud: to the model, or to the fallback where only that says fraud."""
-        if verdict.by_fallback and self.models.fallback:
-            return anomaly_reasons(self.models.fallback.anomaly.parts(features), features, most)
-        return reasons(self.models.score.booster, features, most)
+        """The features that spoke loudest for fraud, as `explain` finds them."""
+        return explain(self.models, features, verdict, most)
 
     def classify_brief(self, features: Sequence[float]) -> Verdict:
         """The verdict on the brief's five features, in the brief's order."""
         (probability,) = probabilities(self._brief.margins([features]))
         return Verdict(probability, probability >= self.models.predict.threshold)
+
+
+def explain(models: Models, features: Sequence[float], verdict: Verdict, most: int = 3) -> list[Reason]:
+    """The features that spoke loudest for fraud: to the model, or to the fallback where only that says fraud."""
+    if verdict.by_fallback and models.fallback:
+        return anomaly_reasons(models.fallback.anomaly.parts(features), features, most)
+    return reasons(models.score.booster, features, most)
 
 
 def _margins(role: str, model: ThresholdedModel) -> Trees | XGBoostMargins:

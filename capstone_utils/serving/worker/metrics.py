@@ -43,6 +43,10 @@ class WorkerMetrics(ScoringMetrics):
             registry=self.registry,
         )
         self.polled.set_to_current_time()
+        self.started = Gauge(
+            "worker_started_timestamp_seconds", "When the worker's process began", registry=self.registry
+        )
+        self.started.set_to_current_time()
         self._partitions: set[int] = set()  # of which `lag` speaks
         for stage in STAGES:  # a series that is there from the start reads as zero, not as missing
             self.stages.labels(stage)

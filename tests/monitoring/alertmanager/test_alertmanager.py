@@ -17,15 +17,17 @@ from capstone_utils.monitoring.alertmanager.server import (
     configuration,
     start_alertmanager,
 )
-from capstone_utils.monitoring.prometheus.rules import ALERTS
+from capstone_utils.monitoring.prometheus.rules import RULE_FILES
 from capstone_utils.monitoring.prometheus.server import start_prometheus
 from capstone_utils.settings import InvalidSetting
 
 FACTOR = 20  # ten seconds of waiting are half a second here
 RULES = {
     rule["alert"]: rule
-    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    for file in RULE_FILES
+    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
+    if "alert" in rule
 }
 
 
@@ -46,10 +48,17 @@ def alertmanager(settings, pager):
         yield running
 
 
+def labels_of(name: str, **labels: str) -> dict[str, str]:
+    """The labels of an alert of the rules."""
+    return labels | {"alertname": name, "severity": RULES[name]["labels"]["severity"]}
+
+
 def ring(alertmanager: Alertmanager, name: str, **labels: str) -> None:
     """Hand over an alert as Prometheus does."""
-    labels |= {"alertname": name, "severity": RULES[name]["labels"]["severity"]}
-    alert = {"labels": labels, "annotations": {"summary": f"{name} rings", "runbook_url": "http://127.0.0.1/runbook"}}
+    alert = {
+        "labels": labels_of(name, **labels),
+        "annotations": {"summary": f"{name} rings", "runbook_url": "http://127.0.0.1/runbook"},
+    }
     httpx.post(f"{alertmanager.url}/api/v2/alerts", json=[alert]).raise_for_status()
 
 
@@ -62,23 +71,50 @@ def test_an_alert_of_prometheus_arrives_at_the_pager(alertmanager, pager, toy, o
         "annotations": {"summary": "{{ $value }}"},
     }
     rules.write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": [rule]}]}))
-    targets = {"fastapi_metrics": toy.address}
-    with start_prometheus(own_settings, targets, "500ms", [rules], alertmanager.address):
+    with start_prometheus(own_settings, toy.targets, "500ms", [rules], alertmanager.address):
         wait_until(lambda: any(page.alert == "Fire" for page in pager.pages))
     (page, *_) = [page for page in pager.pages if page.alert == "Fire"]
     assert (page.receiver, page.status, page.summary) == ("page", "firing", "1")
 
 
-def test_a_dead_service_silences_its_own_latency_and_not_the_workers(alertmanager, pager, wait_until):
-    ring(alertmanager, "ServiceDown", job="fastapi_metrics")
-    wait_until(lambda: any(page.alert == "ServiceDown" for page in pager.pages))
-    ring(alertmanager, "LatencyHigh", door="http")
-    ring(alertmanager, "LatencyHigh", door="stream")
+# What rings with which labels, what it silences of others, and what rings on beside it.
+SILENCED = {
+    "ServiceDown": (
+        {"job": "fastapi_metrics"},
+        [
+            ("LatencyHigh", {"door": "http"}),
+            ("LatencyBurnFast", {"door": "http"}),
+            ("OutboxBehind", {"job": "fastapi_metrics"}),
+        ],
+        [("LatencyHigh", {"door": "stream"}), ("NoTraffic", {"job": "stream_worker"})],
+    ),
+    "WorkerFrozen": (
+        {"job": "stream_worker"},
+        [("LagGrowing", {}), ("LagStanding", {}), ("NoTraffic", {"job": "stream_worker"})],
+        [("LatencyBurnFast", {"door": "http"}), ("FraudRateHigh", {"door": "stream"})],
+    ),
+    "FeedbackDown": (
+        {"job": "feedback"},
+        [("LabelsLate", {}), ("MissedFraudHigh", {"column": "x"})],
+        [("DeadLetters", {})],
+    ),
+}
 
-    def latency() -> list[str]:
-        return [alert.state for alert in alertmanager.alerts() if alert.name == "LatencyHigh"]
 
-    wait_until(lambda: latency() == ["active", "suppressed"])
+@pytest.mark.parametrize("name", SILENCED)
+def test_what_follows_from_a_dead_part_is_silenced_and_the_rest_rings_on(settings, pager, wait_until, tmp_path, name):
+    labels, follows, beside = SILENCED[name]
+    with start_alertmanager(replace(settings, work_dir=tmp_path), pager.url, FACTOR) as alertmanager:
+        ring(alertmanager, name, **labels)
+        for other, own in follows + beside:
+            ring(alertmanager, other, **own)
+
+        def states() -> list[str]:
+            held = httpx.get(f"{alertmanager.url}/api/v2/alerts").json()
+            found = {tuple(sorted(alert["labels"].items())): alert["status"]["state"] for alert in held}
+            return [found.get(tuple(sorted(labels_of(other, **own).items())), "") for other, own in follows + beside]
+
+        wait_until(lambda: states() == ["suppressed"] * len(follows) + ["active"] * len(beside))
 
 
 def test_severity_says_who_is_called(alertmanager, wait_until):
@@ -124,7 +160,9 @@ def test_waiting_times_shrink_and_the_pager_is_the_given_one():
         configuration("http://127.0.0.1:9", 0.5)
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"{}", 400), (b"", 411), (b"x" * 2_000_000, 413)])
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{}", 400), (b"", 411), (b"x" * 2_000_000, 413)], ids=["nothing known", "empty", "too long"]
+)
 def test_the_pager_takes_only_alertmanagers_messages(pager, body, status):
     before = len(pager.pages)
     assert httpx.post(f"{pager.url}/page", content=body).status_code == status

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,13 +10,14 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Wedge
 
-from capstone_utils.monitoring.dashboards.panel import COLORS, Box, Panel
-from capstone_utils.monitoring.dashboards.panel_types import DRAW
-from capstone_utils.monitoring.dashboards.render import DASHBOARD
+from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS
+from capstone_utils.monitoring.dashboards.panels.panel import COLORS, Box, Panel
+from capstone_utils.monitoring.dashboards.render import DRAW
 from capstone_utils.monitoring.prometheus.client import Series
 
-PANELS = {panel["title"]: panel for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]}
+PANELS = {panel["title"]: panel for made in DASHBOARDS.values() for panel in made()["panels"]}
 START = pd.Timestamp("2026-08-01 12:00", tz="UTC")
+PURPLE = COLORS["semi-dark-purple"]
 GREEN, ORANGE, RED = COLORS["semi-dark-green"], COLORS["semi-dark-orange"], COLORS["semi-dark-red"]
 
 
@@ -67,6 +66,56 @@ def test_a_gauge_at_its_middle_fills_half_the_arc(figure):
     assert filled.theta2 - filled.theta1 == pytest.approx((whole.theta2 - whole.theta1) / 2)
 
 
+def test_a_gauge_a_series_and_its_name_below(figure):
+    drawn(figure, "Fraud rate", ("http", [0.01, 0.02]), ("stream", [0.06, 0.06]))
+    assert [len(axes.texts) for axes in figure.axes] == [2, 2]
+    assert {"http", "2%", "stream", "6%"} <= set(texts(figure))
+
+
+def test_bars_fill_by_their_share_of_the_most_in_the_order_of_the_answers(figure):
+    drawn(figure, "Drift by feature", ("amount", [1.5]), ("speed_kmh", [0.5]))
+    bars = figure.axes[0].patches
+    assert [bar.get_width() for bar in bars] == [1, 1, 1, 0.5]
+    assert [to_hex(bar.get_facecolor()) for bar in bars[1::2]] == [RED, GREEN]
+    assert texts(figure) == ["amount", "150%", "speed_kmh", "50%"]
+
+
+def test_without_a_most_the_largest_bar_is_full(figure):
+    drawn(figure, "Top reasons of a day", ("amount", [4]), ("speed_kmh", [1]))
+    assert [bar.get_width() for bar in figure.axes[0].patches[1::2]] == [1, 0.25]
+
+
+def test_a_stat_of_names_shows_each_in_the_color_of_its_value(figure):
+    drawn(figure, "Checks that the challenger failed", ("money", [0]), ("recall_gain", [0]))
+    assert [(text.get_text(), text.get_color()) for text in figure.texts] == [("money", RED), ("recall_gain", RED)]
+
+
+def test_a_version_that_begins_is_marked_on_every_axis_of_time(figure):
+    title, when = "Fraud rate over time", START + pd.Timedelta(seconds=1)
+    series = [("http", Series({}, pd.Series([0.01, 0.02, 0.03], index=pd.date_range(START, periods=3, freq="s"))))]
+    moments = mdates.date2num(series[0][1].values.index)
+    panel = Panel(PANELS[title], figure, Box(0, 0, 600, 400), series, moments, [("abc decides", PURPLE, when)])
+    DRAW[panel.json["type"]](panel)
+    assert "abc decides" in texts(figure)
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_color() == PURPLE] == [
+        mdates.date2num(when)
+    ]
+
+
+def test_a_long_title_is_made_small_enough_for_its_panel(figure):
+    for width in (150, 600):
+        title = PANELS["Fraud rate"] | {"title": "A title that is much too long for it"}
+        Panel(title, figure, Box(0, 0, width, 100), [], np.array([0.0, 1.0])).draw_frame()
+    small, large = (text.get_fontsize() for text in figure.texts)
+    assert small < 6 < large
+
+
+def test_legends_that_do_not_fit_beside_each_other_stand_below(figure):
+    names = [f"a name of some length {number}" for number in range(6)]
+    drawn(figure, "Fraud rate over time", *((name, [0.01, 0.02]) for name in names))
+    assert figure.axes[1].get_legend()._ncols == 2
+
+
 def test_a_gap_in_the_answers_is_a_gap_in_the_line(figure):
     drawn(figure, "Fraud rate over time", ("fraud rate", [0.01, None, 0.03, 0.02]))
     axes = figure.axes[0]
@@ -76,12 +125,16 @@ def test_a_gap_in_the_answers_is_a_gap_in_the_line(figure):
 
 
 def test_lines_have_their_own_colors_and_last_values_in_the_legend(figure):
-    answers = {"p50": [0.01, 0.011], "p95": [0.05, 0.051], "p99": [0.1, 0.3]}
+    answers = {"p50 http": [0.01, 0.011], "p95 http": [0.05, 0.051], "p99 http": [0.1, 0.3]}
     panel = drawn(figure, "Latency of a prediction", *answers.items())
     assert [line.get_color() for line in figure.axes[0].lines[:3]] == [GREEN, ORANGE, RED]
     legend = figure.axes[1].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["p50  11 ms", "p95  51 ms", "p99  300 ms"]
-    assert panel.last == 0.011
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "p50 http  11 ms",
+        "p95 http  51 ms",
+        "p99 http  300 ms",
+    ]
+    assert panel.last == [("p50 http", 0.011), ("p95 http", 0.051), ("p99 http", 0.3)]
 
 
 def test_a_single_moment_is_a_dot(figure):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capstone_utils.monitoring.dashboards.units import format_value
+from capstone_utils.monitoring.dashboards.panels.units import format_value
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,11 @@ from capstone_utils.monitoring.dashboards.units import format_value
         (12.0, "none", "12"),
         (-2500.0, "short", "-2.5 K"),
         (3_000_000_000.0, "short", "3 Bil"),
+        (1990.0, "currencyUSD", "$1.99K"),
+        (12.5, "currencyUSD", "$12.5"),
+        (1e6, "decbytes", "1 MB"),
+        (640.0, "decbytes", "640 B"),
+        (3.0, "d", "3 days"),
         (float("nan"), "s", "no data"),
         (float("inf"), "s", "no data"),
     ],

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from benchmarks.toy_house import SERVICE
 from capstone_utils.monitoring.prometheus.client import PrometheusClient, PrometheusError
 from capstone_utils.monitoring.prometheus.server import Prometheus
 
@@ -20,8 +21,8 @@ def watched(prometheus: Prometheus) -> Prometheus:
 
 
 def test_a_query_is_a_table_of_labels_and_values(watched, toy):
-    table = watched.query("prediction_requests_total")
-    assert table.loc[0, ["job", "instance"]].tolist() == ["fastapi_metrics", toy.address]
+    table = watched.query("up")
+    assert dict(zip(table["job"], table["instance"], strict=True)) == toy.targets
     assert table.loc[0, "value"] > 0
     assert watched.query("fraud_probability_bucket").columns.tolist()[-2:] == ["le", "value"]
 
@@ -31,7 +32,7 @@ def test_a_query_for_a_number_without_series_is_a_table_too(prometheus):
 
 
 def test_one_number_is_a_number_and_no_data_is_nan(watched):
-    assert watched.value("sum(up)") == 1
+    assert watched.value("sum(up)") == 3
     assert np.isnan(watched.value("no_such_metric"))
     assert watched.query("no_such_metric").empty
 
@@ -43,9 +44,9 @@ def test_several_series_are_not_one_number(watched):
 
 def test_a_range_has_a_row_a_step_and_a_column_a_series(watched, toy):
     end = time.time()
-    watched.wait_for(lambda: watched.value("timestamp(up)") > end)
+    watched.wait_for(lambda: watched.value("max(timestamp(up))") > end)
     frame = watched.query_range("up", end - 1, end, 0.5)
-    assert list(frame.columns) == [f'up{{instance="{toy.address}", job="fastapi_metrics"}}']
+    assert f'up{{instance="{toy.targets[SERVICE]}", job="fastapi_metrics"}}' in frame.columns
     assert str(frame.index.tz) == "UTC"
     assert frame.index[-1].timestamp() == pytest.approx(end, abs=0.001)
     assert frame.iloc[-1, 0] == 1
@@ -60,7 +61,7 @@ def test_the_series_of_a_range_keep_their_labels_apart(watched):
 
 
 def test_targets_say_what_is_scraped(watched, toy):
-    assert watched.targets() == [("fastapi_metrics", toy.address, "up", "")]
+    assert sorted(watched.targets()) == sorted((job, address, "up", "") for job, address in toy.targets.items())
 
 
 def test_alerts_are_listed_while_they_are_inactive(prometheus):
@@ -91,12 +92,12 @@ def test_nobody_at_the_port_is_said_so():
 
 def test_something_else_at_the_port_is_said_so(toy):
     with pytest.raises(PrometheusError, match="not as a Prometheus does"):
-        PrometheusClient(f"http://{toy.address}").value("up")
+        PrometheusClient(f"http://{toy.targets[SERVICE]}").value("up")
 
 
 def test_waiting_returns_what_came_true_and_else_says_how_things_stood(watched, toy):
     assert watched.wait_for(lambda: "yes") == "yes"
     with pytest.raises(
-        TimeoutError, match=rf"not met within 0.2 s\. Targets: {toy.address} is up.*LatencyHigh inactive"
+        TimeoutError, match=rf"not met within 0.2 s\. Targets: .*{toy.targets[SERVICE]} is up.*LatencyHigh inactive"
     ):
         watched.wait_for(lambda: False, deadline_seconds=0.2)

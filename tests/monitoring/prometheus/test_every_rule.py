@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -11,13 +12,14 @@ from capstone_utils.monitoring.prometheus.binary import PROMETHEUS, find_program
 from capstone_utils.monitoring.prometheus.rules import RULE_FILES
 from capstone_utils.settings import Settings
 
-RULES = [
-    rule["alert"]
+SUMMARIES = {
+    rule["alert"]: rule["annotations"]["summary"]
     for file in RULE_FILES
     for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
     if "alert" in rule
-]
+}
+RULES = list(SUMMARIES)
 Series = dict[str, str]
 
 
@@ -95,9 +97,11 @@ FIRES: dict[str, tuple[Series, int]] = {
     "ModelRolledBack": (once('gate_runs_total{outcome="rolled_back"}', 1), 13),
     "ModelBelowPromise": (once('gate_runs_total{outcome="kept"}', 1), 13),
     "RetrainingFailed": (once('gate_runs_total{outcome="failed"}', 1), 13),
+    "ChallengerRefused": (once('gate_runs_total{outcome="refused"}', 1), 13),
     "UnreadableBatch": (once("worker_unreadable_batches_total", 1), 13),
     "UsersOnTwoPartitions": (once("worker_moved_records_total", 3), 13),
     "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0x20"}, 5),
+    "WorkerRestarting": ({'worker_started_timestamp_seconds{instance="a:1"}': "0x5 300x5 600x5 900x20"}, 20),
     "LagGrowing": ({'worker_lag_records{partition="0"}': "0+500x40"}, 30),
     "LagStanding": ({'worker_lag_records{partition="0"}': "5000x20"} | scored(0, door="stream"), 10),
     "DeadLetters": ({'worker_dead_letters_total{field="amount"}': "0+10x30"} | scored(100, door="stream"), 20),
@@ -135,9 +139,11 @@ SILENT: dict[str, tuple[Series, int]] = {
     "ModelRolledBack": (once('gate_runs_total{outcome="promoted"}', 1), 13),
     "ModelBelowPromise": (once('gate_runs_total{outcome="refused"}', 1), 13),
     "RetrainingFailed": (once('gate_runs_total{outcome="refused"}', 1), 13),
+    "ChallengerRefused": (once('gate_runs_total{outcome="promoted"}', 1), 13),
     "UnreadableBatch": ({"worker_unreadable_batches_total": "1x20"}, 13),
     "UsersOnTwoPartitions": ({"worker_moved_records_total": "3x20"}, 13),
     "WorkerFrozen": ({"worker_polled_timestamp_seconds": "0+60x20"}, 5),
+    "WorkerRestarting": ({'worker_started_timestamp_seconds{instance="a:1"}': "0x10 600x20"}, 20),  # once
     "LagGrowing": ({'worker_lag_records{partition="0"}': "20000-500x30"}, 25),  # much, and less every minute
     "LagStanding": ({'worker_lag_records{partition="0"}': "5000x20"} | scored(100, door="stream"), 10),
     "DeadLetters": ({'worker_dead_letters_total{field="amount"}': "0+0.1x30"} | scored(1, door="stream"), 20),
@@ -154,31 +160,91 @@ SILENT: dict[str, tuple[Series, int]] = {
 }
 
 
+# What else the same cause rings: the same requests, counted over longer, or by another measure.
+WITH = {
+    "LatencyHigh": {"LatencyBurnFast"},
+    "LatencyBurnFast": {"LatencyBurnSlow"},
+    "AvailabilityBurnFast": {"AvailabilityBurnSlow", "ErrorRateHigh"},
+}
+# What rings nothing at all, by what it is.
+CALM: dict[str, tuple[Series, int]] = {
+    "probes and scanners": (
+        {f'other_errors_total{{status="{status}"}}': "0+600x30" for status in (401, 404, 405)}
+        | scored(100)
+        | errors(0)
+        | up("fastapi_metrics", "1x30"),
+        20,
+    ),
+    "three bad requests at night": (
+        scored(0)
+        | {
+            'prediction_requests_total{door="http",job="fastapi_metrics"}': "0x10 3x30",
+            'fraud_predictions_total{door="http",job="fastapi_metrics"}': "0x10 3x30",
+            'request_errors_total{kind="failed"}': "0x10 3x30",
+            'prediction_latency_seconds_bucket{door="http",le="0.2"}': "0x40",
+            'prediction_latency_seconds_bucket{door="http",le="1.0"}': "0x10 3x30",
+            'prediction_latency_seconds_bucket{door="http",le="+Inf"}': "0x10 3x30",
+            'prediction_latency_seconds_count{door="http"}': "0x10 3x30",
+        },
+        13,
+    ),
+    "labels that are said to come from the future": (drift("labels", "any", 2), 5),
+}
+RINGING = 'group by (alertname) (ALERTS{alertstate="firing", severity!="none"})'
+
+
 def test_every_rule_has_a_case_where_it_fires_and_one_where_it_is_silent():
     assert list(FIRES) == RULES
     assert list(SILENT) == [name for name in RULES if name != "Watchdog"]
+    assert WITH.keys() <= FIRES.keys()
 
 
-@pytest.mark.parametrize(("cases", "firing"), [(FIRES, True), (SILENT, False)], ids=["fires", "silent"])
-def test_promtool_agrees(tmp_path, cases, firing):
+def promtool(tmp_path, cases: dict[str, tuple[Series, int]], question: dict) -> str:
+    """The exit status of promtool's tests, and what it said: each case is asked its question, name by name."""
     tests = [
         {
             "name": name,
             "interval": "1m",
             "input_series": [{"series": series, "values": values} for series, values in inputs.items()],
-            "promql_expr_test": [
-                {
-                    "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) > bool 0 or vector(0)',
-                    "eval_time": f"{minute}m",
-                    "exp_samples": [{"labels": "{}", "value": int(firing)}],
-                }
-            ],
+            "promql_expr_test": [{"eval_time": f"{minute}m"} | question[name]],
         }
         for name, (inputs, minute) in cases.items()
     ]
     file = tmp_path / "tests.yml"
     content = {"rule_files": [str(path) for path in RULE_FILES], "evaluation_interval": "1m", "tests": tests}
     file.write_text(yaml.safe_dump(content, sort_keys=False))
-    promtool = find_program(PROMETHEUS, Settings.from_environment().cache_dir).with_name("promtool")
-    result = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+    program = find_program(PROMETHEUS, Settings.from_environment().cache_dir).with_name("promtool")
+    result = subprocess.run([program, "test", "rules", file], capture_output=True, text=True)
+    return f"{result.returncode} {result.stdout}{result.stderr}"
+
+
+def only(*names: str) -> dict:
+    """That these alerts ring, and nothing else."""
+    samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(names)]
+    return {"expr": RINGING, "exp_samples": samples}
+
+
+def test_each_cause_rings_its_own_alert_and_nothing_else(tmp_path):
+    questions = {name: only(name, *WITH.get(name, ())) for name in FIRES if name != "Watchdog"}
+    cases = {name: case for name, case in FIRES.items() if name in questions}
+    assert promtool(tmp_path, cases, questions).startswith("0 "), promtool(tmp_path, cases, questions)
+
+
+def test_what_is_like_a_cause_and_none_rings_nothing(tmp_path):
+    silent = {
+        name: {"expr": f'ALERTS{{alertname="{name}", alertstate="firing"}}', "exp_samples": []} for name in SILENT
+    } | {name: only() for name in CALM}
+    assert promtool(tmp_path, SILENT | CALM, silent).startswith("0 "), promtool(tmp_path, SILENT | CALM, silent)
+
+
+def test_the_watchdog_always_rings_and_promtool_would_say_so_if_not(tmp_path):
+    rings = {"expr": 'count(ALERTS{alertname="Watchdog", alertstate="firing"})'}
+    cases = {"Watchdog": FIRES["Watchdog"]}
+    for number, status in ((1, "0 "), (2, "1 ")):
+        question = {"Watchdog": rings | {"exp_samples": [{"labels": "{}", "value": number}]}}
+        assert promtool(tmp_path, cases, question).startswith(status)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "Watchdog"])
+def test_a_summary_says_the_value_or_who_is_meant(name):
+    assert re.search(r"\{\{ *\$(value|labels)\b", SUMMARIES[name])

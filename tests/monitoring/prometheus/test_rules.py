@@ -1,4 +1,8 @@
-"""Alerts: each one rings for its own cause, and for nothing else; their durations shrink for a notebook."""
+"""Alerts in a real Prometheus: pending, firing, resolved; and their durations shrink for a notebook.
+
+Where each rule fires and where it is silent is asked of promtool (test_every_rule.py), which need not wait; each one's
+cause was injected once for real (benchmarks/alerts.py, docs/alerts.md).
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks.toy_house import FEEDBACK, SERVICE, WORKER
+from capstone_utils.monitoring.dashboards.duty import RINGING
 from capstone_utils.monitoring.prometheus.durations import duration_ms, shorten_windows
-from capstone_utils.monitoring.prometheus.rules import ALERTS, CONFIG, faster, scrape_configuration
+from capstone_utils.monitoring.prometheus.rules import ALERTS, CONFIG, RULE_FILES, faster, scrape_configuration
 
 JOB = "fastapi_metrics"
-CAUSES = {
-    "FeatureSkew": {"skew_share": 0.02},
-    "FraudRateHigh": {"fraud_share": 0.12},
-    "LatencyHigh": {"latency_seconds": 0.4, "requests_per_second": 5.0},  # a service that is stuck answers few
-    "ErrorRateHigh": {"error_share": 0.1},
-    "NoTraffic": {"requests_per_second": 0.0},
-    "BatchFeaturesMissing": {"missing_share": 0.2},
-    "OutboxBehind": {"unsent_bytes": 2e6},
-}
-DAY = 86_400 * 1_000_000
-OF_FEEDBACK = {
-    "LabelsLate": lambda report: {"last_label_us": report.clock_us - 2 * DAY},
-    "LabelsUnmatched": lambda report: {"waiting": {"score": 21, "clock": 0}},
-}
+DOWN = {"ServiceDown": SERVICE, "WorkerDown": WORKER, "FeedbackDown": FEEDBACK}
 
 
 def rules_of(path: Path) -> dict[str, dict]:
@@ -36,14 +29,11 @@ def rules_of(path: Path) -> dict[str, dict]:
 
 
 def wait_until_quiet(prometheus):
-    prometheus.wait_for(lambda: all(alert.state == "inactive" for alert in prometheus.alerts()), 60)
+    prometheus.wait_for(lambda: all(alert.state == "inactive" for alert in prometheus.alerts()), 90)
 
 
-def wait_until_firing(prometheus, name):
-    """The alert, as it was when first seen firing."""
-    return prometheus.wait_for(
-        lambda: [alert for alert in prometheus.alerts() if alert.name == name and alert.state == "firing"], 60
-    )[0]
+def firing(prometheus) -> dict:
+    return {alert.name: alert for alert in prometheus.alerts() if alert.state == "firing"}
 
 
 def first_seen(prometheus, since: float) -> dict[tuple[str, str], pd.Timestamp]:
@@ -52,173 +42,44 @@ def first_seen(prometheus, since: float) -> dict[tuple[str, str], pd.Timestamp]:
     return {(each.labels["alertname"], each.labels["alertstate"]): each.values.index[0] for each in recorded}
 
 
-@pytest.mark.parametrize(("name", "cause"), CAUSES.items(), ids=CAUSES)
-def test_an_alert_is_pending_then_firing_for_its_own_cause_alone_and_resolves(prometheus, toy, name, cause):
+def test_an_alert_is_pending_then_firing_for_its_own_cause_alone_and_resolves(prometheus, toy):
     wait_until_quiet(prometheus)
     since = time.time()
-    with toy.changed(**cause):
-        firing = wait_until_firing(prometheus, name)
+    with toy.changed(toy.traffic["stream"], fraud_share=0.12):
+        rang = prometheus.wait_for(lambda: firing(prometheus).get("FraudRateHigh"), 60)
+        rows = prometheus.query(RINGING)  # what the panel of alerts asks
+    wait_until_quiet(prometheus)
+
+    states = dict(zip(rows["alertname"], rows["value"], strict=True))
+    assert (states["FraudRateHigh"], states["no alert"]) == (2, 0)
+    assert dict(prometheus.query(RINGING)[["alertname", "value"]].to_numpy()) == {"no alert": 0}
+
+    seen = first_seen(prometheus, since)
+    assert seen["FraudRateHigh", "pending"] < seen["FraudRateHigh", "firing"]
+    # On a busy machine a scrape may come late: that a part is down says nothing against this rule.
+    assert {alert for alert, state in seen if state == "firing"} - DOWN.keys() == {"FraudRateHigh"}
+    assert since < rang.since.timestamp() < time.time()
+    assert rang.severity == rules_of(ALERTS)["FraudRateHigh"]["labels"]["severity"]
+    assert re.match(r"\d+\.?\d*% of the payments at the door stream", rang.summary), "the template was not filled in"
+
+
+def test_what_does_not_answer_is_reported_until_it_does_again(prometheus, toy):
+    wait_until_quiet(prometheus)
+    since = time.time()
+    for exporter in toy.exporters.values():
+        exporter.close()
+    try:
+        rang = prometheus.wait_for(lambda: found if DOWN.keys() <= (found := firing(prometheus)).keys() else None, 60)
+        assert {target.health for target in prometheus.targets()} == {"down"}
+    finally:
+        for exporter in toy.exporters.values():
+            exporter.listen()
     wait_until_quiet(prometheus)
 
     seen = first_seen(prometheus, since)
-    assert seen[name, "pending"] < seen[name, "firing"]
-    assert {alert for alert, state in seen if state == "firing"} == {name}
-    assert since < firing.since.timestamp() < time.time()
-    assert firing.severity == rules_of(ALERTS)[name]["labels"]["severity"]
-    assert "{{" not in firing.summary, "the summary's template was not filled in"
-
-
-@pytest.mark.parametrize(
-    ("name", "drifted"),
-    [
-        ("ScoreDrift", ("score", "score")),
-        ("FeatureDrift", ("new_device", "is_new_device")),
-        ("ReferenceDrift", ("reference", "hour_of_day")),
-        ("MissedFraudHigh", ("missed_fraud", "Gift Cards")),
-    ],
-)
-def test_drift_rings_at_once_names_what_moved_and_resolves(prometheus, toy, name, drifted):
-    wait_until_quiet(prometheus)
-    since = time.time()
-    with toy.changed(drifted=drifted):
-        firing = wait_until_firing(prometheus, name)
-    wait_until_quiet(prometheus)
-    assert {alert for alert, state in first_seen(prometheus, since) if state == "firing"} == {name}
-    assert drifted[1] in firing.summary
-
-
-def test_a_service_that_does_not_answer_is_reported_until_it_does_again(prometheus, toy):
-    wait_until_quiet(prometheus)
-    since = time.time()
-    toy.close()
-    try:
-        firing = wait_until_firing(prometheus, "ServiceDown")
-        assert [target.health for target in prometheus.targets()] == ["down"]
-    finally:
-        toy.listen()
-    wait_until_quiet(prometheus)
-
-    seen = first_seen(prometheus, since)
-    assert seen["ServiceDown", "pending"] < seen["ServiceDown", "firing"]
-    assert {alert for alert, state in seen if state == "firing"} == {"ServiceDown"}
-    assert toy.address in firing.summary
-
-
-def test_what_became_of_a_model_rings_by_its_outcome(prometheus, toy):
-    for outcome, name in (
-        ("rolled_back", "ModelRolledBack"),
-        ("kept", "ModelBelowPromise"),
-        ("failed", "RetrainingFailed"),
-    ):
-        wait_until_quiet(prometheus)
-        since = time.time()
-        toy.gate_runs[outcome] += 1
-        wait_until_firing(prometheus, name)
-        wait_until_quiet(prometheus)
-        assert {alert for alert, state in first_seen(prometheus, since) if state == "firing"} == {name}
-
-
-def test_batch_tables_of_yesterday_are_pending_within_the_hour(prometheus, toy):
-    wait_until_quiet(prometheus)
-    with toy.changed(tables_age=1.0):
-        states = prometheus.wait_for(
-            lambda: {alert.name: alert.state for alert in prometheus.alerts() if alert.state != "inactive"}
-        )
-    assert states == {"BatchTablesStale": "pending"}
-    wait_until_quiet(prometheus)
-
-
-def test_a_fraud_wave_at_the_stream_s_door_rings_and_says_at_which_door(stream_prometheus, stream_toy):
-    wait_until_quiet(stream_prometheus)
-    with stream_toy.changed(fraud_share=0.12):
-        firing = wait_until_firing(stream_prometheus, "FraudRateHigh")
-    assert "at the door stream" in firing.summary
-
-
-@pytest.mark.parametrize(
-    ("counted", "name"),
-    [("deleted_unread", "DeletedUnread"), ("unreadable", "UnreadableBatch"), ("moved", "UsersOnTwoPartitions")],
-)
-def test_records_that_were_deleted_unread_or_cannot_be_read_or_lie_elsewhere_are_reported(
-    stream_prometheus, stream_toy, counted, name
-):
-    wait_until_quiet(stream_prometheus)
-    since = time.time()
-    setattr(stream_toy, counted, getattr(stream_toy, counted) + 7)
-    firing = wait_until_firing(stream_prometheus, name)
-    wait_until_quiet(stream_prometheus)
-    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {name}
-    assert firing.severity == rules_of(ALERTS)[name]["labels"]["severity"]
-
-
-def test_a_worker_that_does_not_answer_is_reported(stream_prometheus, stream_toy):
-    wait_until_quiet(stream_prometheus)
-    since = time.time()
-    stream_toy.close()
-    try:
-        firing = wait_until_firing(stream_prometheus, "WorkerDown")
-    finally:
-        stream_toy.listen()
-    wait_until_quiet(stream_prometheus)
-    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {"WorkerDown"}
-    assert stream_toy.address in firing.summary
-
-
-@pytest.mark.parametrize("name", OF_FEEDBACK)
-def test_what_the_feedback_process_says_rings_its_own_alert_alone_and_resolves(stream_prometheus, feedback_toy, name):
-    wait_until_quiet(stream_prometheus)
-    since = time.time()
-    with feedback_toy.changed(**OF_FEEDBACK[name](feedback_toy.metrics.report)):
-        firing = wait_until_firing(stream_prometheus, name)
-    wait_until_quiet(stream_prometheus)
-    assert {alert for alert, state in first_seen(stream_prometheus, since) if state == "firing"} == {name}
-    assert "{{" not in firing.summary
-
-
-def test_labels_that_never_came_are_late_after_eight_days(stream_prometheus, feedback_toy):
-    wait_until_quiet(stream_prometheus)
-    report = feedback_toy.metrics.report
-    young = report.young._replace(since_us=report.clock_us - 9 * DAY)
-    with feedback_toy.changed(last_label_us=None, settled=None, young=young):
-        assert "9d" in wait_until_firing(stream_prometheus, "LabelsLate").summary
-    wait_until_quiet(stream_prometheus)
-
-
-def test_a_feedback_process_that_does_not_answer_is_reported(stream_prometheus, feedback_toy):
-    wait_until_quiet(stream_prometheus)
-    feedback_toy.close()
-    try:
-        firing = wait_until_firing(stream_prometheus, "FeedbackDown")
-    finally:
-        feedback_toy.listen()
-    wait_until_quiet(stream_prometheus)
-    assert feedback_toy.address in firing.summary
-
-
-def test_metrics_that_are_missing_altogether_are_no_traffic(quiet_prometheus, quiet_toy):
-    with quiet_toy.changed(silent=True):
-        states = quiet_prometheus.wait_for(
-            lambda: {alert.name: alert.state for alert in quiet_prometheus.alerts() if alert.state != "inactive"}
-        )
-    assert states == {"NoTraffic": "pending"}
-
-
-def test_three_bad_requests_at_night_ring_no_alert(quiet_prometheus, quiet_toy):
-    def scrapes():
-        return quiet_prometheus.value("count_over_time(prediction_requests_total[10m])")
-
-    # `increase` adds what it may have missed at the window's ends: from two scrapes alone it makes twice the count.
-    quiet_prometheus.wait_for(lambda: scrapes() >= 6)
-    since = time.time()
-    with quiet_toy.changed(fraud_share=1.0, error_share=1.0, latency_seconds=1.0):
-        quiet_toy.serve(3)
-    share = "sum(increase(fraud_predictions_total[10s])) / sum(increase(prediction_requests_total[10s]))"
-    quiet_prometheus.wait_for(lambda: quiet_prometheus.value(share) == 1)
-    before = scrapes()
-    quiet_prometheus.wait_for(lambda: scrapes() >= before + 8)  # as long as the alerts' windows and `for` of a minute
-    seen = first_seen(quiet_prometheus, since)
-    assert {alert for alert, _ in seen} <= {"NoTraffic", "LatencyHigh"}
-    assert ("LatencyHigh", "firing") not in seen, "three slow requests at once are no slow service"
+    for name, job in DOWN.items():
+        assert seen[name, "pending"] < seen[name, "firing"]
+        assert toy.targets[job] in rang[name].summary
 
 
 def test_faster_rules_differ_in_their_durations_alone(tmp_path):
@@ -231,6 +92,15 @@ def test_faster_rules_differ_in_their_durations_alone(tmp_path):
         if "for" in rule:
             assert duration_ms(rule["for"]) * 20 == duration_ms(real[name]["for"])
         assert rule["annotations"] == real[name]["annotations"]
+
+
+def test_a_groups_interval_shrinks_with_its_windows(tmp_path):
+    for file in RULE_FILES:
+        shrunk = yaml.safe_load(faster(file, 30, tmp_path / file.name).read_text())["groups"]
+        real = yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        assert [duration_ms(group["interval"]) * 30 for group in shrunk if "interval" in group] == [
+            duration_ms(group["interval"]) for group in real if "interval" in group
+        ]
 
 
 def test_rules_are_not_made_slower(tmp_path):

@@ -84,7 +84,7 @@ def test_one_of_another_process_is_found_too(own_settings):
 
 
 def test_a_parent_that_is_killed_leaves_none_behind_and_the_next_start_keeps_the_record(own_settings, toy):
-    with start_prometheus(own_settings, {JOB: toy.address}, "1s") as before:
+    with start_prometheus(own_settings, {JOB: toy.targets[JOB]}, "1s") as before:
         before.wait_for(lambda: before.value("up") == 1)
         recorded = time.time()
     with other_parent(own_settings) as parent:
@@ -118,7 +118,7 @@ def test_stopping_twice_is_stopping_once(own_settings):
 def test_a_recorded_process_and_port_that_are_somebody_elses_now_do_not_count(own_settings, toy):
     directory = Prometheus.directory_in(own_settings)
     directory.mkdir()
-    state = {"owner_pid": os.getpid(), "port": int(toy.address.rpartition(":")[2])}
+    state = {"owner_pid": os.getpid(), "port": int(toy.targets[JOB].rpartition(":")[2])}
     (directory / "state.json").write_text(json.dumps(state))
     with start_prometheus(own_settings, {}) as prometheus:
         assert prometheus.started

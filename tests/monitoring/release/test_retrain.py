@@ -10,8 +10,10 @@ import pytest
 from capstone_utils import __main__ as entry
 from capstone_utils import commands
 from capstone_utils.monitoring.gate.check import Check
+from capstone_utils.monitoring.gate.gate import GateReport
 from capstone_utils.monitoring.release.ledger import FAILED, PROMOTED, REFUSED, ROLLED_BACK, Ledger
 from capstone_utils.monitoring.release.metrics import GateMetrics
+from capstone_utils.monitoring.release.report import write_report
 from capstone_utils.monitoring.release.retrain import AnotherRuns, reports_folder, retrain
 from capstone_utils.monitoring.release.rollback import roll_back
 from capstone_utils.monitoring.release.watch import watch
@@ -205,6 +207,14 @@ def test_metrics_say_what_the_ledger_and_the_latest_report_say(tried, report, ch
     assert value("gate_check_passed", {"check": "calibration"}) == 0
     assert value("gate_check_passed", {"check": "recall_gain"}) == 1
     assert value("gate_last_run_timestamp_seconds") > 1.7e9
+    sides = [value("gate_compared_ratio", {"measure": "recall", "model": side}) for side in ("champion", "challenger")]
+    assert sides == [0.8, 0.9]
+    assert value("gate_compared_ratio", {"measure": "money", "model": "champion"}) is None, "which is no ratio"
+    write_report(
+        GateReport(report.now + 1, "", [Check("contradictions", 1.0, "", most=0.0)]), tmp_path / "gate/reports/2"
+    )
+    assert value("gate_check_passed", {"check": "contradictions"}) == 0
+    assert value("gate_compared_ratio", {"measure": "recall", "model": "champion"}) == 0.8, "of the latest that has it"
 
 
 def test_the_command_for_going_back_leaves_a_line_in_the_ledger(registry, challenger, tmp_path, monkeypatch, capsys):

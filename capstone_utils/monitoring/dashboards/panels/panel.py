@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.monitoring.prometheus.client import Series
 
 INK, MUTED, GRID, BORDER, CANVAS = "#24292e", "#6e7781", "#eceef0", "#d8dce0", "#f4f5f5"
+TITLE, LETTER = 10.5, 8.3  # points of a title, and the pixels of its letters
 # Grafana's names for the colors of its palette.
 COLORS = {
     "semi-dark-green": "#56a64b",
@@ -24,6 +26,8 @@ COLORS = {
     "semi-dark-blue": "#3274d9",
     "semi-dark-purple": "#a352cc",
     "semi-dark-yellow": "#f2cc0c",
+    "dark-green": "#37872d",
+    "dark-blue": "#1f60c4",
 }
 
 
@@ -49,6 +53,7 @@ class Panel:
     box: Box
     series: list[tuple[str, Series]]  # by the name that the legend gives
     times: Floats  # the moments asked for, evenly spaced, as matplotlib's date numbers
+    marks: Sequence[tuple[str, str, pd.Timestamp]] = ()  # annotations: text, color, and since when
 
     @property
     def unit(self) -> str:
@@ -68,10 +73,10 @@ class Panel:
         return [(-np.inf if step["value"] is None else step["value"], COLORS[step["color"]]) for step in steps]
 
     @property
-    def last(self) -> float:
-        """The last value of the first series; NaN when there is none."""
-        values = self.series[0][1].values.dropna() if self.series else pd.Series(dtype=float)
-        return float(values.iloc[-1]) if len(values) else float("nan")
+    def last(self) -> list[tuple[str, float]]:
+        """The name and the last value of each series that has one."""
+        known = [(name, series.values.dropna()) for name, series in self.series]
+        return [(name, float(values.iloc[-1])) for name, values in known if len(values)]
 
     def threshold_color(self, value: float) -> str:
         """The color of the highest threshold that the value reaches."""
@@ -79,11 +84,14 @@ class Panel:
 
     def series_color(self, name: str, index: int) -> str:
         """The color of a series: its own, else the panel's, else the next of the palette."""
-        for override in self.json["fieldConfig"]["overrides"]:
-            if override["matcher"]["options"] == name:
-                return COLORS[override["properties"][0]["value"]["fixedColor"]]
-        fixed = self.defaults["color"].get("fixedColor")
+        fixed = self.own_color(name) or self.defaults["color"].get("fixedColor")
         return COLORS[fixed] if fixed else list(COLORS.values())[index % len(COLORS)]
+
+    def own_color(self, name: str) -> str:
+        """Grafana's name of the color that the panel gives this series; empty without one."""
+        overrides = self.json["fieldConfig"]["overrides"]
+        own = [each["properties"][0]["value"]["fixedColor"] for each in overrides if each["matcher"]["options"] == name]
+        return str(own[0]) if own else ""
 
     def values(self, series: Series) -> Floats:
         """The series at every moment asked for, NaN where Prometheus had nothing: gaps stay gaps. Shape (times,)."""
@@ -111,4 +119,6 @@ class Panel:
         corners = "round,pad=0,rounding_size=4"
         size = (self.box.width - 1, self.box.height - 1)
         axes.add_patch(FancyBboxPatch((0.5, 0.5), *size, boxstyle=corners, facecolor="white", edgecolor=BORDER))
-        self.text(12, 18, self.json["title"], va="center", weight="bold", fontsize=10, color=INK)
+        title = self.json["title"]
+        points = min(TITLE, TITLE * (self.box.width - 18) / (LETTER * len(title)))  # Grafana would cut it off
+        self.text(10, 18, title, va="center", weight="bold", fontsize=points, color=INK)

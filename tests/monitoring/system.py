@@ -88,13 +88,17 @@ def running_system(broker: Settings, folder: Path) -> Iterator[System]:
         began = time.time()
         days = groupby(transactions_of(stream.transactions), lambda each: each.event_time_us // DAY_US)
         _refuse_a_challenger(settings)
-        _play(settings, [list(day) for _, day in days])
+        played = [list(day) for _, day in days]
+        _play(settings, played[:-1])
         replay(settings, [], reports(stream.transactions, stream.labels))
         settled = 'max(count_over_time(live_quality_ratio{payments="settled"}[10s]))'
         prometheus.wait_for(lambda: prometheus.value(settled) >= 4, 60)  # a picture needs more than the last moment
         prometheus.wait_for(lambda: prometheus.value("sum(feature_parity_rows_total)") > 0, 60)
         hour_before = "sum(rate(fraud_probability_count[120s] offset 10s))"  # of the panel of score drift
         prometheus.wait_for(lambda: prometheus.value(hour_before) > 0, 60)
+        _play(settings, played[-1:])  # so that it has a present, too
+        now = hour_before.replace("[120s] offset 10s", "[10s]")
+        prometheus.wait_for(lambda: prometheus.value(now) > 0, 60)
         yield System(settings, prometheus, began, time.time())
 
 

@@ -16,7 +16,8 @@ from capstone_utils.serving.model.store import Models
 
 KIND_FRAUDS = 20  # of one kind among golden users, to say something about it
 LOST_RECALL = 0.10
-MARGIN = 0.02  # of recall: an old champion is replaced by one that is as good within it
+MARGIN = 0.02  # of either: an old champion is replaced by one that is as good within it
+KEPT = 0.03  # of recall and precision: so much may be lost where the other one gains
 OLD_DAYS = 28  # of the champion, from when on as good is good enough
 ROWS_TIMED, ROW_SECONDS = 300, 0.005
 MODEL_BYTES = 5_000_000
@@ -36,22 +37,26 @@ class Pair(NamedTuple):
 
 
 def gain_checks(compared: pd.DataFrame, champion_days: float) -> list[Check]:
-    """The checks on the deciding weeks: a gain in recall and money, or as good as a champion that is old.
+    """The checks on the deciding weeks: better in recall or precision and as good in the other.
+
+    Where the champion is old, as good in both is enough.
 
     `champion_days` is the champion's age: the days since what it learnt from last.
     """
     refresh = champion_days >= OLD_DAYS
     recall, money, precision = (compared.loc[name] for name in ("recall", "money", "precision"))
-    words = "difference of recall, lower 5 % bound" + (f"; the champion is {champion_days:.0f} days old" * refresh)
+    words = "difference of recall or precision, the larger lower 5 % bound"
+    words += f"; the champion is {champion_days:.0f} days old" * refresh
     return [
-        Check("recall_gain", recall["low"], words, -MARGIN if refresh else ABOVE_ZERO),
+        Check("gain", max(recall["low"], precision["low"]), words, -MARGIN if refresh else ABOVE_ZERO),
+        Check("recall_kept", recall["low"], "difference of recall, lower 5 % bound", least=-KEPT),
         Check(
             "money_gain",
             money["difference"] / max(abs(money["champion"]), 1.0),
             "difference of money, beside the champion's",
             -MARGIN if refresh else -0.01,
         ),
-        Check("precision_kept", precision["high"], "difference of precision, upper 95 % bound", least=-0.03),
+        Check("precision_kept", precision["high"], "difference of precision, upper 95 % bound", least=-KEPT),
     ]
 
 

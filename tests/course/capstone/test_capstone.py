@@ -47,7 +47,7 @@ def test_a_bad_feature_is_refused_where_it_fails_and_told_why(check, name, step,
     ("name", "scale", "weighed"),
     [
         ("my_feature", SMALL, "validating_frauds"),
-        ("my_thief", replace(SMALL, customers=400, seeds=SMALL.seeds[:2]), "recall_gain"),
+        ("my_thief", replace(SMALL, customers=400, seeds=SMALL.seeds[:2]), "gain"),
     ],
     ids=["my_feature", "my_thief"],
 )

@@ -86,8 +86,8 @@ def test_without_a_most_the_largest_bar_is_full(figure):
 
 
 def test_a_stat_of_names_shows_each_in_the_color_of_its_value(figure):
-    drawn(figure, "Checks that the challenger failed", ("money", [0]), ("recall_gain", [0]))
-    assert [(text.get_text(), text.get_color()) for text in figure.texts] == [("money", RED), ("recall_gain", RED)]
+    drawn(figure, "Checks that the challenger failed", ("money", [0]), ("gain", [0]))
+    assert [(text.get_text(), text.get_color()) for text in figure.texts] == [("money", RED), ("gain", RED)]
 
 
 def test_a_version_that_begins_is_marked_on_every_axis_of_time(figure):

@@ -18,7 +18,7 @@ from capstone_utils.monitoring.gate.evidence import gather, golden_users
 from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels, InvalidFrozenLabels
 from capstone_utils.monitoring.gate.honesty import honesty_checks
-from capstone_utils.monitoring.gate.model_checks import Pair, golden_checks, serving_checks
+from capstone_utils.monitoring.gate.model_checks import Pair, gain_checks, golden_checks, serving_checks
 from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.transaction import DAY_SECONDS
 from tests.monitoring.gate.conftest import NOW
@@ -118,6 +118,28 @@ def test_reports_hidden_since_a_promotion_are_found(rehearsal, young_champion, f
     since = rehearsal.reports["known_at_us"] >= rehearsal.moment(NOW - 7)
     left = rehearsal.reports[~since | rehearsal.reports.index.isin(hidden(rehearsal.reports).index)]
     assert "contradictions" in refused(rehearsal.evidence(NOW, left), young_champion, frozen)
+
+
+def compared(recall, precision):
+    """A comparison with these intervals of the differences, and no difference of money."""
+    table = pd.DataFrame([recall, precision, (0.0, 0.0)], ["recall", "precision", "money"], ["low", "high"])
+    return table.assign(champion=0.9, challenger=0.9, difference=table.mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("recall", "precision", "champion_days", "failed"),
+    [
+        ((0.01, 0.05), (-0.02, 0.01), 7, set()),
+        ((-0.02, 0.01), (0.01, 0.05), 7, set()),
+        ((-0.05, -0.01), (0.01, 0.05), 7, {"recall_kept"}),
+        ((0.01, 0.05), (-0.09, -0.05), 7, {"precision_kept"}),
+        ((-0.01, 0.01), (-0.01, 0.01), 7, {"gain"}),
+        ((-0.01, 0.01), (-0.01, 0.01), 28, set()),
+    ],
+)
+def test_a_challenger_is_better_in_one_and_as_good_in_the_other(recall, precision, champion_days, failed):
+    checks = gain_checks(compared(recall, precision), champion_days)
+    assert {check.name for check in checks if not check.passed} == failed
 
 
 def test_too_few_labels_are_refused(rehearsal, frozen):

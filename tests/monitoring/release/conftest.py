@@ -80,5 +80,5 @@ def passed_report() -> GateReport:
     compared = pd.DataFrame([[0.9, 0.8, 0.1, 0.05, 0.15]] * 3, index=names, columns=columns)
     kinds = pd.DataFrame({"frauds": [30], "champion": [0.7], "challenger": [0.8]}, index=["theft"])
     calibration = pd.DataFrame({"payments": [9, 9], "mean_score": [0.1, 0.9], "share_of_fraud": [0.1, 1.0]})
-    checks = [Check("recall_gain", 0.05, "difference of recall, lower 5 % bound", least=0.0)]
+    checks = [Check("gain", 0.05, "difference of recall, lower 5 % bound", least=0.0)]
     return GateReport(DAYS * 86_400.0, "0123456789ab", checks, "", compared, kinds, calibration)

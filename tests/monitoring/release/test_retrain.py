@@ -64,7 +64,7 @@ def test_a_challenger_that_passed_decides_and_the_reports_say_why(
     assert "# Challenger passed" in (folder / "report.md").read_text()
     html = (folder / "report.html").read_text()
     assert "data:image/png;base64," in html
-    assert "recall_gain" in html
+    assert "gain" in html
 
 
 def test_one_that_did_not_pass_leaves_the_pointer_and_the_reason_is_in_every_report(
@@ -205,7 +205,7 @@ def test_metrics_say_what_the_ledger_and_the_latest_report_say(tried, report, ch
     tried(weigh=weighing(report, challenger, Check("calibration", 0.4, "", 0.8, 1.3)))
     assert value("gate_runs_total", {"outcome": "refused"}) == 1
     assert value("gate_check_passed", {"check": "calibration"}) == 0
-    assert value("gate_check_passed", {"check": "recall_gain"}) == 1
+    assert value("gate_check_passed", {"check": "gain"}) == 1
     assert value("gate_last_run_timestamp_seconds") > 1.7e9
     sides = [value("gate_compared_ratio", {"measure": "recall", "model": side}) for side in ("champion", "challenger")]
     assert sides == [0.8, 0.9]

@@ -8,8 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from capstone_utils.course.authoring.exercise_cells import write_exercises
-from capstone_utils.course.authoring.lab_cells import write_labs
+from capstone_utils.course.authoring.lesson_cells import write_lessons
 from capstone_utils.course.authoring.runner import executed_dir, notebooks, run_course
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import write_text
@@ -33,7 +32,7 @@ def refresh_notebooks() -> int:
     """
     for path in notebooks():
         notebook = nbformat.read(path, as_version=4)
-        if write_exercises(notebook) + write_labs(notebook):
+        if write_lessons(notebook):
             write_text(path, nbformat.writes(notebook) + "\n")
     if run_course() != 0:
         return 1

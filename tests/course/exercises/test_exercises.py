@@ -3,7 +3,7 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from capstone_utils.course.authoring.exercise_cells import write_exercises
+from capstone_utils.course.authoring.lesson_cells import write_lessons
 from capstone_utils.course.exercises import hint, progress, solution
 from capstone_utils.course.exercises.checking import EXERCISES, outcome
 from capstone_utils.course.exercises.ingestion.log import BUSY
@@ -95,6 +95,6 @@ def test_progress_counts_what_is_solved_and_names_the_next(capsys):
 def test_a_notebook_gets_the_cells_of_its_exercises_and_keeps_the_others(exercise):
     cells = [new_markdown_cell("mine", id="mine"), new_code_cell("old", id=exercise.cell_id)]
     notebook = new_notebook(cells=cells)
-    assert write_exercises(notebook) == [exercise.cell_id]
+    assert write_lessons(notebook) == [exercise.cell_id]
     assert [cell.source for cell in notebook.cells] == ["mine", exercise.cells[exercise.cell_id]]
-    assert write_exercises(notebook) == []
+    assert write_lessons(notebook) == []

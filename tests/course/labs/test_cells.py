@@ -6,7 +6,7 @@ import re
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from capstone_utils.course.authoring.lab_cells import insert_lab, write_labs
+from capstone_utils.course.authoring.lesson_cells import write_lessons
 from capstone_utils.course.labs.catalogue import LABS
 from capstone_utils.course.labs.lab import HEADINGS
 
@@ -46,12 +46,8 @@ def test_it_has_three_wrong_repairs_with_words_of_their_own(lab):
 
 
 def test_a_notebook_gets_the_cells_of_a_lab_and_keeps_the_others(lab):
-    notebook = new_notebook(cells=[new_markdown_cell("first", id="first"), new_markdown_cell("last", id="last")])
-    insert_lab(notebook, lab, after="first")
-    insert_lab(notebook, lab, after="first")
-    assert [cell.id for cell in notebook.cells] == ["first", *(cell.id for cell in lab.cells), "last"]
-    assert write_labs(notebook) == []
-    notebook.cells[1].source = "old"
-    assert write_labs(notebook) == [lab.cells[0].id]
-    with pytest.raises(ValueError, match="after='nowhere' is the id of no cell"):
-        insert_lab(notebook, lab, after="nowhere")
+    cells = [new_markdown_cell("mine", id="mine"), *(new_markdown_cell("old", id=cell.id) for cell in lab.cells)]
+    notebook = new_notebook(cells=cells)
+    assert write_lessons(notebook) == [cell.id for cell in lab.cells]
+    assert [cell.source for cell in notebook.cells] == ["mine", *(cell.source for cell in lab.cells)]
+    assert write_lessons(notebook) == []

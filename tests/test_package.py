@@ -120,10 +120,11 @@ def installed(tmp_path):
 
 def test_installed_it_finds_its_files_and_writes_where_it_was_started(installed):
     code = (
-        "from capstone_utils.monitoring.dashboards.render import DASHBOARD\n"
+        "from capstone_utils.monitoring.dashboards.catalogue import dashboard_file\n"
         "from capstone_utils.monitoring.prometheus.rules import ALERTS, CONFIG\n"
         "from capstone_utils.settings import Settings\n"
-        "print(DASHBOARD.exists(), ALERTS.exists(), CONFIG.exists(), Settings().work_dir, Settings().cache_dir)"
+        "files, settings = (dashboard_file('duty'), ALERTS, CONFIG), Settings()\n"
+        "print(*(path.exists() for path in files), settings.work_dir, settings.cache_dir)"
     )
     *there, work_dir, cache_dir = installed("-c", code).stdout.split()
     assert there == ["True"] * 3

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capstone_utils.course.authoring.architecture import PACKAGE, draw_architecture
-from capstone_utils.course.authoring.costs import LOADS, cost_rows
 from capstone_utils.course.authoring.metrics_page import PAGE, metrics_page
 from capstone_utils.course.authoring.pictures import Picture, stored_pictures
+from capstone_utils.course.authoring.tables import DRIFTS, LOADS, cost_rows, drift_rows
 from capstone_utils.course.results import METRICS, Figure, load, success_rows
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import replaced
@@ -132,9 +132,18 @@ def _costs(figures: Mapping[str, Figure]) -> str:
     return _markdown(("payments a second", *(f"{load:,}" for load in LOADS)), cost_rows(figures))
 
 
+def _drifts(figures: Mapping[str, Figure]) -> str:
+    return _markdown(("detector", "false alarms a week", *DRIFTS), drift_rows(figures))
+
+
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-TABLES = {"success_metrics": _success_metrics, "metric_definitions": _metric_definitions, "carrying_costs": _costs}
+TABLES = {
+    "success_metrics": _success_metrics,
+    "metric_definitions": _metric_definitions,
+    "carrying_costs": _costs,
+    "drifts": _drifts,
+}

@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from capstone_utils.monitoring.dashboards.catalogue import dashboard_file
 from capstone_utils.monitoring.dashboards.definition import COLUMNS
 from capstone_utils.monitoring.dashboards.panels.last_values import draw_bargauge, draw_gauge, draw_stat
 from capstone_utils.monitoring.dashboards.panels.over_time import draw_heatmap, draw_state_timeline, draw_timeseries
@@ -30,7 +29,6 @@ DRAW: Mapping[str, Callable[[Panel], None]] = {
     "heatmap": draw_heatmap,
     "state-timeline": draw_state_timeline,
 }
-DASHBOARD = dashboard_file("duty")
 
 WIDTH, HEAD, MARGIN = 1150, 50, 10  # pixels: about a notebook's width on a laptop, so that text keeps its size
 ROW, GAP = 38, 8  # Grafana's rows: 30 pixels, and 8 between

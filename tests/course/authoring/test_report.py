@@ -7,9 +7,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from capstone_utils.course.authoring.costs import cost_rows
 from capstone_utils.course.authoring.report import ReportError, fill_documents, keep_results, stale_documents
-from capstone_utils.course.results import METRICS, Figure
+from capstone_utils.course.authoring.tables import cost_rows, drift_rows
+from capstone_utils.course.results import METRICS, Figure, load
 from capstone_utils.settings import ROOT
 
 README = """\
@@ -131,3 +131,11 @@ def test_the_results_of_part_of_a_run_are_refused(root, tmp_path, whole_run):
 
 def test_the_committed_documents_agree_with_the_committed_results():
     assert stale_documents(ROOT) == []
+
+
+def test_a_detector_s_row_says_in_how_many_worlds_and_after_how_many_days():
+    figures = load(ROOT / "docs" / "drift.json")
+    rows = {row[0]: row[1:] for row in drift_rows(figures)}
+    worlds, days = figures["drift_ours_cash_out_worlds"].value, figures["drift_ours_cash_out_days"].value
+    assert rows["ours"][1] == f"{worlds:.0f} of {worlds:.0f}, {days:.1f} d"
+    assert rows["labels"][1] == f"0 of {worlds:.0f}"

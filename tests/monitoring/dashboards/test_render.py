@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from capstone_utils.course.authoring.metrics_page import families, named_in
-from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS
+from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS, dashboard_file
 from capstone_utils.monitoring.dashboards.definition import DOOR
 from capstone_utils.monitoring.dashboards.duty import duty
-from capstone_utils.monitoring.dashboards.render import DASHBOARD, rate_interval, render_dashboard
+from capstone_utils.monitoring.dashboards.render import rate_interval, render_dashboard
 from capstone_utils.monitoring.prometheus.rules import ALERTS
 
 FACTOR = 30  # of the rules that the Prometheus of the tests follows
@@ -105,7 +105,7 @@ def test_an_unknown_variable_is_named(prometheus, tmp_path):
 
 def test_a_time_shorter_than_two_scrapes_is_refused(prometheus):
     with pytest.raises(ValueError, match=r"end is 0\.9 s after start; a picture needs two scrapes, 1 s"):
-        render(prometheus, DASHBOARD, seconds=0.9)
+        render(prometheus, dashboard_file("duty"), seconds=0.9)
 
 
 def test_the_rate_interval_holds_four_scrapes_or_a_step_and_a_scrape():

@@ -103,8 +103,10 @@ def _time_axes(panel: Panel, left: float, foot: float, right: float = 34) -> Axe
     axes.grid(color=GRID, linewidth=0.9)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=9.5, labelcolor=MUTED)
-    most = max(2, int((panel.box.width - left - right) / CLOCK))
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=2, maxticks=min(most, 7)))
+    round_times = mdates.AutoDateLocator(minticks=2, maxticks=7)
+    times = round_times.tick_values(*mdates.num2date(axes.get_xlim()))[1:-1]  # what lies outside is left out
+    most = max(1, int((panel.box.width - left - right) / CLOCK))
+    axes.set_xticks(times[:: -(-len(times) // most) or 1])
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M:%S"))
     for text, color, since in panel.marks:
         axes.axvline(mdates.date2num(since), color=color, linewidth=1.2, linestyle=(0, (2, 2)))

@@ -1,4 +1,7 @@
-"""What it takes to carry a load: machines by arithmetic from measured throughput, money by an assumed price."""
+"""Tables that documents take from benchmarks: the machines and money that a load asks for; what drift detectors see.
+
+Machines follow by arithmetic from measured throughput, money from an assumed price.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,13 @@ CORES = 2  # of a worker with its share of the broker, as the benchmark of the s
 DOLLARS = 0.05  # for an hour of one core: an assumption, a round figure for a rented machine
 HOURS = 730  # of a month
 MILLION = 1_000_000
+
+DRIFTS = ("cash_out", "adapt", "device", "missing", "outage", "inflation", "slow")  # the columns of drift_rows
+DETECTORS = (
+    *("missed_fraud", "alerts", "score", "feature", "reference", "missing", "new_device", "labels", "ours"),
+    *("every_week", "fixed_week", "adwin_scores", "page_hinkley_scores", "adwin_misses", "page_hinkley_misses"),
+    *("evidently_preset", "evidently_columns"),
+)
 
 
 def cost_rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
@@ -38,3 +48,21 @@ def cost_rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
     lines.append(("dollars a month for these cores", *(f"{each:,.0f}" for each in dollars)))
     each_million = [f"{month / count:.2g}" for month, count in zip(dollars, millions, strict=True)]
     return [*lines, ("dollars for a million payments", *each_million)]
+
+
+def drift_rows(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
+    """(detector, false alarms a week, then for each drift in how many worlds it was seen and after how many days).
+
+    Raises:
+        KeyError: naming the figure that the benchmark has not left.
+    """
+
+    def cell(detector: str, drift: str) -> str:
+        name = f"drift_{detector}_{drift}"
+        seen, worlds = figures[f"{name}_seen"].value, figures[f"{name}_worlds"].value
+        return f"{seen:.0f} of {worlds:.0f}" + (f", {figures[f'{name}_days'].value:.1f} d" if seen else "")
+
+    return [
+        (each, f"{figures[f'drift_{each}_a_week'].value:.2f}", *(cell(each, drift) for drift in DRIFTS))
+        for each in DETECTORS
+    ]

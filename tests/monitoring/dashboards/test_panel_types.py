@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
@@ -165,3 +167,18 @@ def test_a_state_timeline_changes_color_when_the_state_changes(figure):
     assert [to_hex(bar.get_facecolor()) for bar in first_row] == [GREEN, ORANGE, RED]
     assert [round(bar.get_width() / second) for bar in first_row] == [2, 1, 2]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["FraudRateHigh", "LatencyHigh"]
+
+
+@pytest.mark.parametrize("width", [230, 320, 600])
+@pytest.mark.parametrize("seconds", [24, 90, 170, 3600])
+def test_the_times_below_a_picture_do_not_touch(width, seconds):
+    figure = plt.figure(figsize=(width / 100, 3), dpi=100)
+    moments = pd.date_range(START, periods=30, end=START + pd.Timedelta(seconds=seconds))
+    series = [("http", Series({}, pd.Series(0.01, index=moments)))]
+    panel = PANELS["Fraud rate over time"]
+    DRAW[panel["type"]](Panel(panel, figure, Box(0, 0, width, 300), series, mdates.date2num(moments)))
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_xticklabels()]
+    plt.close(figure)
+    assert boxes
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

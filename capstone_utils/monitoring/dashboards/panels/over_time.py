@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -93,6 +94,17 @@ def draw_state_timeline(panel: Panel) -> None:
     _legend(panel, [Patch(color=panel.threshold_color(value), label=word) for value, word in words.items()])
 
 
+def _clock_times(axes: Axes, pixels: float) -> list[float]:
+    """Round times within the axes' limits, so far apart that their words do not touch."""
+    first, last = axes.get_xlim()
+    round_times = mdates.AutoDateLocator(minticks=2, maxticks=7).tick_values(*mdates.num2date((first, last)))
+    times = [float(time) for time in round_times if first <= time <= last]
+    if len(times) < 2:
+        return times
+    apart = pixels * (times[1] - times[0]) / (last - first)
+    return times[:: math.ceil(CLOCK / apart)]
+
+
 def _time_axes(panel: Panel, left: float, foot: float, right: float = 34) -> Axes:
     wide = panel.box.width > WIDE  # enough for the words of a mark
     axes = panel.axes(
@@ -103,10 +115,7 @@ def _time_axes(panel: Panel, left: float, foot: float, right: float = 34) -> Axe
     axes.grid(color=GRID, linewidth=0.9)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=9.5, labelcolor=MUTED)
-    round_times = mdates.AutoDateLocator(minticks=2, maxticks=7)
-    times = round_times.tick_values(*mdates.num2date(axes.get_xlim()))[1:-1]  # what lies outside is left out
-    most = max(1, int((panel.box.width - left - right) / CLOCK))
-    axes.set_xticks(times[:: -(-len(times) // most) or 1])
+    axes.set_xticks(_clock_times(axes, panel.box.width - left - right))
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M:%S"))
     for text, color, since in panel.marks:
         axes.axvline(mdates.date2num(since), color=color, linewidth=1.2, linestyle=(0, (2, 2)))

@@ -56,7 +56,7 @@ def train_challenger(evidence: Evidence, seed: int = 0) -> Models:
 
 
 def judge_unseen(evidence: Evidence, challenger: Models, rows: Booleans, seed: int = 0) -> Verdicts:
-    """The recipe's verdicts on the chosen rows, each by a model that never saw the row's user.
+    """The recipe's verdicts on the chosen rows, each by a model that never saw the row's user; missing elsewhere.
 
     For golden users this is the challenger itself; all others are split into folds by user, and each fold is asked of
     a model trained on the others.
@@ -73,7 +73,7 @@ def judge_unseen(evidence: Evidence, challenger: Models, rows: Booleans, seed: i
             score = train_model(split, evidence.spec.names, seed)
             models = Models(score.model, challenger.predict, fit_fallback(split, score.before))
         probabilities[asked], alerts[asked] = verdicts(models, evidence.frame[asked])
-    return Verdicts(probabilities[rows], alerts[rows])
+    return Verdicts(probabilities, alerts)
 
 
 class Learnt(NamedTuple):

@@ -118,15 +118,16 @@ def _compared(
 ) -> tuple[GateReport, Models]:
     """The report with the checks of the challenger; and the challenger with what it promises."""
     challenger, champion = models
-    judged = judge_unseen(evidence, challenger, rows.deciding, seed)
+    judged = judge_unseen(evidence, challenger, rows.latest, seed)
     shipped = _on(evidence, rows.deciding | rows.golden, challenger)
     deciding, golden = (
-        Pair(evidence.frame[mask], evidence.settled[mask], mine, _where(champions, mask))
-        for mask, mine in ((rows.deciding, judged), (rows.golden, _where(shipped, rows.golden)))
+        Pair(evidence.frame[mask], evidence.settled[mask], _where(mine, mask), _where(champions, mask))
+        for mask, mine in ((rows.deciding, judged), (rows.golden, shipped))
     )
     compared = deciding.compared()
     champion_days = (evidence.settled_until - rows.known.settled_until) / DAY_SECONDS
-    promised = interval(deciding.rows, deciding.settled, judged.alerts)
+    latest = rows.latest  # what a watch will see: the reports that a young champion has learnt from are among it
+    promised = interval(evidence.frame[latest], evidence.settled[latest], judged.alerts[latest])
     metrics = {f"{name}{end}": float(promised.loc[name, value]) for name in PROMISED for end, value in _ENDS.items()}
     challenger = replace(challenger, metrics=metrics)
     checks = [
@@ -134,7 +135,7 @@ def _compared(
         shuffled_labels(evidence, rows.golden),
         *gain_checks(compared, champion_days if np.isfinite(champion_days) else 0.0),
         *golden_checks(golden),
-        same_as_judged(_where(shipped, rows.deciding), judged),
+        same_as_judged(_where(shipped, rows.deciding), deciding.challenger),
         *serving_checks(challenger, champion, _bytes(challenger, evidence.spec), golden.rows),
     ]
     calibration = calibration_table(golden.rows["is_fraud"] == 1, golden.challenger.probabilities)

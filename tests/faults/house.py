@@ -168,7 +168,14 @@ class House:
             self.wait(lambda: self.started() > started)
             process.terminate()
             assert process.wait(60) == 0, self.logged()[-3000:]
-        return self.audit()
+        return self.settled_audit()
+
+    def settled_audit(self) -> Audit:
+        """The audit once no open transaction, as of a worker that was fenced, can hold scores back any more."""
+        deadline = time.monotonic() + 40  # a transaction is aborted by the broker after 30 s
+        while (found := self.audit()).lost and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return found
 
     def audit(self) -> Audit:
         """The audit as of now."""

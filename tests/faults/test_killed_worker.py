@@ -87,5 +87,5 @@ def test_frozen_with_a_batch_in_hand_until_its_group_has_forgotten_it(house, arr
         house.wait(lambda: house.members() == 0)  # the other one's session ends too
         frozen.send_signal(signal.SIGCONT)  # its batch has been scored by the other one
         house.wait(lambda: frozen.poll() or "not committed" in house.logged() or not house.audit().sound)
-    found = house.audit()
+    found = house.settled_audit()
     assert found.sound, found

@@ -68,7 +68,7 @@ def test_fifty_swaps_under_load_lose_no_transaction_and_score_none_twice(
     stopping.set()
     working.join(60)
 
-    found = house.audit()
+    found = house.settled_audit()
     assert found.sound, found
     by_version = Counter(
         ScoreMessage.from_json(record.value).model_version

@@ -48,7 +48,7 @@ def test_the_broker_is_away_for_longer_than_any_timeout(fresh, work_dir, tmp_pat
             assert (one.poll(), two.poll()) == (None, None), house.logged()[-3000:]
             with start_broker(broker.settings):
                 house.wait_until_done()
-                found = house.audit()
+                found = house.settled_audit()
     assert found.sound, found
 
 

@@ -59,7 +59,7 @@ def test_a_second_worker_of_the_same_name_takes_the_first_one_s_place(house, arr
             assert first.wait(60) == 1
             house.wait_until_done()
     assert "this worker leaves: another one has its name (CAPSTONE_WORKER_NAME)" in house.logged()
-    found = house.audit()
+    found = house.settled_audit()
     assert found.sound, found
 
 
@@ -107,7 +107,7 @@ def test_partitions_are_added_under_load(house, arrivals):
         house.wait(lambda: len(house.ends()) == 6)
         house.send(arrivals[1000:2000])
         house.wait_until_done()
-    found = house.audit()
+    found = house.settled_audit()
     assert found.sound, found
 
 
@@ -148,5 +148,5 @@ def test_the_model_is_swapped_under_load_also_for_a_corrupt_one(house, arrivals,
         sending.join()
         house.wait_until_done()
     house.classifiers[second] = Classifier(registry.load(second))
-    found = house.audit()
+    found = house.settled_audit()
     assert found.sound, found

@@ -60,7 +60,8 @@ class Audit:
 def audit(settings: Settings, classifiers: Mapping[str, Classifier], daily: Mapping[str, DailyTable]) -> Audit:
     """Compare the topics `transactions`, `scores` and dead letters; `classifiers` by model version.
 
-    Each partition's transactions are replayed offline as far as its log still reaches back.
+    Each partition's transactions are replayed offline as far as its log still reaches back. Scores behind a Kafka
+    transaction that is still open cannot be read yet, and count as lost: ask again when it has ended, within 30 s.
     """
     scores, log = stream_scores(settings), TransactionLog(settings)
     expected: dict[Key, tuple[float, ...]] = {}

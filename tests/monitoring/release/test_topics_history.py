@@ -18,7 +18,7 @@ from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.labels import LABEL_DELAY_DAYS
 from capstone_utils.ingestion.simulation.reported_labels import reports
 from capstone_utils.ingestion.simulation.simulator import SimulatorConfig, simulate
-from capstone_utils.ingestion.streaming.clients import Producer
+from capstone_utils.ingestion.streaming.clients import NoBroker, Producer
 from capstone_utils.ingestion.streaming.producer import replay
 from capstone_utils.ingestion.streaming.topics import ensure_labels_topic, ensure_scores_topic
 from capstone_utils.monitoring.release.history import InvalidHistory, last_midnight, settled_rows, topics_history
@@ -93,20 +93,28 @@ def test_the_commands_take_the_topics_where_no_folder_is_named(settings, stream,
     assert f"settled payments of {version}: nothing lies below its promise; {version} stays" in capsys.readouterr().out
 
 
-def test_a_watch_that_finds_no_transaction_yet_says_so_and_looks_again(settings, monkeypatch, capsys):
+def test_a_watch_that_finds_no_transaction_yet_says_so(settings, capsys):
     ModelRegistry(settings.models_dir).directory.mkdir()
-    naps = []
-
-    def sleep(seconds):
-        naps.append(seconds)
-        if len(naps) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("capstone_utils.commands.release.time.sleep", sleep)
-    assert run("watch", "--every", "7") == 130
-    assert naps == [7, 7]
-    assert capsys.readouterr().err.count("nothing watched: the topic") == 2
     assert run("watch") == 1
+    assert "holds no transaction yet" in capsys.readouterr().err
+
+
+def test_a_watch_that_looks_again_and_again_says_what_is_missing_and_goes_on(monkeypatch, capsys):
+    looks = iter([InvalidHistory("no transaction yet"), NoBroker("no broker"), "all is well", KeyboardInterrupt()])
+
+    def look(_):
+        found = next(looks)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    monkeypatch.setattr("capstone_utils.commands.release._watched", look)
+    assert run("watch", "--every", "0.01") == 130
+    said = capsys.readouterr()
+    assert said.err.startswith(
+        "nothing watched: no transaction yet; again in 0.01 s\nnothing watched: no broker; again in 0.01 s\n"
+    )
+    assert said.out == "all is well\n"
 
 
 def test_watch_goes_back_to_the_version_before_when_settled_payments_break_the_promise(

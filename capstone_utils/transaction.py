@@ -166,7 +166,7 @@ class Transaction(NamedTuple):
 
 
 def parse_json(message: bytes | bytearray | memoryview | str | None) -> Any:
-    """What a JSON message holds.
+    """The value that a JSON message holds.
 
     Raises:
         InvalidTransaction: for the field `message`, when it is null, no JSON, or longer than MAX_MESSAGE_BYTES.

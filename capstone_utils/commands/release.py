@@ -96,7 +96,7 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def _watched(settings: Settings) -> str:
-    """What one look at the champion's settled payments found and did, in a sentence."""
+    """One look at the champion's settled payments: a sentence on what it found and did."""
     from capstone_utils.monitoring.release.history import last_midnight, settled_rows, topics_history
     from capstone_utils.monitoring.release.ledger import Ledger
     from capstone_utils.monitoring.release.watch import watch

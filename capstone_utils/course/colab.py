@@ -92,7 +92,7 @@ def setup(passport: str = "", on_drive: bool = False) -> None:
 
 
 def _take(passport: str) -> str:
-    """What came with a passport, or why nothing did."""
+    """The part of a passport that came along, or why none did."""
     try:
         return take_line(passport)
     except DamagedPassport as error:

@@ -101,7 +101,7 @@ class ClosedLoop:
 
     @property
     def metrics_address(self) -> str:
-        """Where the feedback process shows its metrics, HOST:PORT."""
+        """The address of the feedback process's metrics, HOST:PORT."""
         return f"{self.settings.host}:{self.settings.feedback_metrics_port}"
 
     def stop(self) -> None:

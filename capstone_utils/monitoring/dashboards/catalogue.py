@@ -28,5 +28,5 @@ def dashboard_file(name: str) -> Path:
 
 
 def dashboard_texts() -> dict[Path, str]:
-    """What each file should hold."""
+    """The text of each dashboard's file, made from the code."""
     return {dashboard_file(name): json.dumps(made(), indent=1) + "\n" for name, made in DASHBOARDS.items()}

@@ -24,7 +24,7 @@ class Verdicts(NamedTuple):
 
 
 def verdicts(models: Models, frame: pd.DataFrame) -> Verdicts:
-    """What a door would have said with these models on the frame's features."""
+    """The verdicts that a door would have given with these models on the frame's features."""
     rows = Classifier(models).classify(frame[list(models.score.features)].to_numpy(float))
     table = np.array([(verdict.probability, verdict.fraud) for verdict in rows], dtype=float).reshape(-1, 2)
     return Verdicts(table[:, 0], table[:, 1] == 1)

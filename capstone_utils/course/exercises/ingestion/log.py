@@ -52,7 +52,7 @@ def _place(answer: tuple[int, int], placed: pd.DataFrame, bootstrap_servers: str
 
 
 def _seconds_of_ours(bootstrap_servers: str, topic: str, messages: int) -> float:
-    """How long a consumer of a new group takes to read all messages; infinite when longer than the first read."""
+    """Seconds that a consumer of a new group takes to read all messages; infinite when longer than the first read."""
     began, number = time.monotonic(), 0
     with KafkaConsumer(
         topic,

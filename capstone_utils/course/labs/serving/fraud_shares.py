@@ -51,7 +51,7 @@ def _moments(frame: pd.DataFrame, seconds: pd.Series) -> Integers:
 
 
 def _before(times: Integers, moments: Integers) -> Integers:
-    """How many of the moments lie before each of the times."""
+    """The number of the moments before each of the times."""
     counts: Integers = np.searchsorted(np.sort(moments), times, side="left")
     return counts
 

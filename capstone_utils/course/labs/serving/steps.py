@@ -48,7 +48,7 @@ def run(where: str, source: str, target: str, group: str, steps: Sequence[str], 
 def _actions(
     consumer: Any, producer: Producer, target: str, group: str, here: TopicPartition, records: list[Any]
 ) -> dict[str, Callable[[], object]]:
-    """What each word does with a batch."""
+    """The action of each word on a batch."""
 
     def write() -> None:
         for sent in [producer.send(target, record.value) for record in records]:

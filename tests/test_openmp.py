@@ -8,6 +8,8 @@ import pytest
 
 from capstone_utils.settings import ROOT
 
+pytestmark = pytest.mark.slow
+
 LOADS_OPENMP = ("xgboost", "lightgbm", "sklearn")
 SPY = f"""
 import os, sys

@@ -23,6 +23,8 @@ from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.transaction import DAY_SECONDS
 from tests.monitoring.gate.conftest import NOW
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def frozen(tmp_path):

@@ -21,6 +21,8 @@ from capstone_utils.serving.service.state.scorer import Scorer
 from capstone_utils.settings import Settings
 from tests.serving.examples import BRIEF
 
+pytestmark = pytest.mark.slow
+
 ANY = Settings(api_port=0, metrics_port=0)
 IDLE = 4_000
 DESCRIPTORS = 2 * IDLE + 200

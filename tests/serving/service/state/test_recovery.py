@@ -31,6 +31,8 @@ from capstone_utils.serving.service.state.snapshot_keeper import SnapshotKeeper
 from capstone_utils.settings import ROOT
 from tests.serving.service.state.killed_at_each_step import SEGMENT_BYTES, make_snapshot, score
 
+pytestmark = pytest.mark.slow
+
 HISTORY = 200  # transactions that are history when the service begins
 
 

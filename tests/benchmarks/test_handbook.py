@@ -20,10 +20,13 @@ from capstone_utils.settings import ROOT
 BESIDE = ROOT.parent / "shared" / "data" / "handbook_2018-04-01_2018-08-14.parquet"
 DATA = Path(os.environ.get("CAPSTONE_HANDBOOK_DATA", BESIDE))
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_file(),
-    reason="the public benchmark's file is not here; CAPSTONE_HANDBOOK_DATA names it (see docs/benchmark.md)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not DATA.is_file(),
+        reason="the public benchmark's file is not here; CAPSTONE_HANDBOOK_DATA names it (see docs/benchmark.md)",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 import numpy as np
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
-from capstone_utils.daemon import Looking
+from capstone_utils.daemon import Looking, scraped
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.spec import SPEC
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
@@ -72,15 +72,12 @@ class Exporter:
     def listen(self) -> None:
         """Answer scrapes."""
         port = int(self.address.rpartition(":")[2] or 0)
-        self._server = start_http_server(port, addr="127.0.0.1", registry=self._registry)
-        self.address = f"127.0.0.1:{self._server[0].server_port}"
+        self._parts = ExitStack()
+        self.address = self._parts.enter_context(scraped(self._registry, "127.0.0.1", port))
 
     def close(self) -> None:
         """Answer no more."""
-        server, thread = self._server
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        self._parts.close()
 
 
 class ToyHouse:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TypeVar
 
@@ -49,6 +49,23 @@ def run_until_told(work: Callable[[threading.Event], None], *errors: type[Except
 
 
 @contextmanager
+def scraped(registry: CollectorRegistry, host: str, port: int = 0) -> Iterator[str]:
+    """Answer scrapes of a registry, without the series that tell when a counter was made; the address, HOST:PORT.
+
+    Raises:
+        OSError: when nobody can listen there.
+    """
+    disable_created_metrics()
+    server, thread = start_http_server(port, host, registry)
+    try:
+        yield f"{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
 def metrics_shown(registry: CollectorRegistry, settings: Settings, port_setting: str, who: str) -> Iterator[str]:
     """Answer scrapes of a registry on the port of a field of Settings; the address of the page.
 
@@ -56,20 +73,15 @@ def metrics_shown(registry: CollectorRegistry, settings: Settings, port_setting:
         InvalidSetting: when nobody can listen there.
     """
     port = getattr(settings, port_setting)
-    disable_created_metrics()  # a series beside each counter, which nobody asks for
-    try:
-        server, thread = start_http_server(port, settings.host, registry)
-    except OSError as error:
-        raise InvalidSetting(
-            f"{variable(port_setting)}={port}: {who} cannot listen there on {settings.host} ({error.strerror}); "
-            "set it to another one (0: any free one)"
-        ) from None
-    try:
-        yield f"http://{settings.host}:{server.server_port}/metrics"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with ExitStack() as parts:
+        try:
+            address = parts.enter_context(scraped(registry, settings.host, port))
+        except OSError as error:
+            raise InvalidSetting(
+                f"{variable(port_setting)}={port}: {who} cannot listen there on {settings.host} ({error.strerror}); "
+                "set it to another one (0: any free one)"
+            ) from None
+        yield f"http://{address}/metrics"
 
 
 class Looking:

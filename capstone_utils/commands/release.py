@@ -83,15 +83,14 @@ def watch(options: argparse.Namespace) -> int:
     from kafka.errors import KafkaError
 
     settings = Settings.from_environment()
+    if options.every is None:
+        print(_watched(settings))
+        return 0
     while True:
         try:
             print(_watched(settings), flush=True)
         except (CapstoneError, KafkaError, OSError) as reason:
-            if options.every is None:
-                raise
             print(f"nothing watched: {reason}; again in {options.every:g} s", file=sys.stderr, flush=True)
-        if options.every is None:
-            return 0
         time.sleep(options.every)
 
 

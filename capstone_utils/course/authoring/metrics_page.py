@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import yaml
 from prometheus_client import CollectorRegistry
 
-from capstone_utils.monitoring.dashboards.catalogue import dashboard_texts
+from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS
 from capstone_utils.monitoring.feedback.metrics import FeedbackMetrics
 from capstone_utils.monitoring.prometheus.rules import RULE_FILES
 from capstone_utils.monitoring.release.metrics import GateMetrics
@@ -91,7 +90,8 @@ def questions(runbook: str | None = None) -> list[Question]:
         for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
         for rule in group["rules"]
     ]
-    for dashboard in map(json.loads, dashboard_texts().values()):
+    for made in DASHBOARDS.values():
+        dashboard = made()
         panels = {each["title"]: [target["expr"] for target in each["targets"]] for each in dashboard["panels"]}
         panels |= {each["name"]: [each["expr"]] for each in dashboard["annotations"]["list"]}
         asked += [Question("panel", f"{dashboard['uid']}: {title}", each) for title in panels for each in panels[title]]

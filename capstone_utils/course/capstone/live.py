@@ -11,12 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Summary, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Summary
 
 from capstone_utils.course.capstone.project import Project
 from capstone_utils.course.capstone.step import Step
 from capstone_utils.course.capstone.value import Judged
 from capstone_utils.course.capstone.worlds import World
+from capstone_utils.daemon import scraped
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spec import BRIEF_FEATURES, SPEC
 from capstone_utils.ingestion.arrays import Floats
@@ -162,12 +163,8 @@ def _prometheus(registry: CollectorRegistry) -> Iterator[PrometheusClient]:
     cache = Settings.from_environment().cache_dir
     with TemporaryDirectory() as folder:
         settings = Settings(prometheus_port=0, work_dir=Path(folder), cache_dir=cache)
-        server, thread = start_http_server(0, settings.host, registry)
-        address = f"{settings.host}:{server.server_port}"
-        try:
-            with start_prometheus(settings, {"fastapi_metrics": address}, SCRAPE_INTERVAL, rules=[]) as prometheus:
-                yield prometheus
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with (
+            scraped(registry, settings.host) as address,
+            start_prometheus(settings, {"fastapi_metrics": address}, SCRAPE_INTERVAL, rules=[]) as prometheus,
+        ):
+            yield prometheus

@@ -21,6 +21,12 @@ def limits(*steps: tuple[float | None, str]) -> Json:
     return {"mode": "absolute", "steps": [{"color": color, "value": value} for value, color in steps]}
 
 
+def alarm(red: float, orange: float | None = None) -> Json:
+    """Thresholds: green, then orange if there is such a value, and red."""
+    warning = [] if orange is None else [(orange, ORANGE)]
+    return limits((None, GREEN), *warning, (red, RED))
+
+
 def panel(kind: str, title: str, meaning: str, queries: Sequence[tuple[str, str]], **rest: Any) -> Json:
     """A panel; `queries` are pairs of PromQL and of a legend such as `p95 {{door}}`.
 

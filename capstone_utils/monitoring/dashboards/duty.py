@@ -12,22 +12,21 @@ from capstone_utils.monitoring.dashboards.definition import (
     RED,
     YELLOW,
     Json,
+    alarm,
     dashboard,
     gauge,
     limits,
     stat,
     state_timeline,
     timeseries,
-    variable,
+)
+from capstone_utils.monitoring.dashboards.door_panels import (
+    DOOR_VARIABLE,
+    fraud_rate_now,
+    fraud_rate_over_time,
+    payments_a_second,
 )
 
-DOOR_VARIABLE = variable(
-    "door", "http is the service, stream the worker", "label_values(prediction_requests_total, door)"
-)
-FRAUD_RATE = (
-    f"sum by (door) (rate(fraud_predictions_total{{{DOOR}}}[{RATE}])) "
-    f"/ sum by (door) (rate(prediction_requests_total{{{DOOR}}}[{RATE}]))"
-)
 ERROR_RATE = (
     f"sum(rate(request_errors_total[{RATE}])) / (sum(rate(request_errors_total[{RATE}])) "
     f'+ sum(rate(prediction_requests_total{{door="http"}}[{RATE}])))'
@@ -45,8 +44,6 @@ RINGING = (
     '  or ALERTS{alertstate="pending", severity!="none"})\n'
     '  or label_replace(vector(0), "alertname", "no alert", "", "")'
 )
-
-
 LATENCY_COLORS = {"p50 http": GREEN, "p95 http": ORANGE, "p99 http": RED}
 LATENCY_COLORS |= {"p50 stream": BLUE, "p95 stream": PURPLE, "p99 stream": YELLOW}
 
@@ -70,9 +67,6 @@ def duty() -> Json:
 
 
 def _glance() -> list[Json]:
-    fraud = limits((None, GREEN), (0.03, ORANGE), (0.05, RED))
-    slow = limits((None, GREEN), (0.1, ORANGE), (0.2, RED))
-    failed = limits((None, GREEN), (0.005, ORANGE), (0.01, RED))
     return [
         stat(
             "Total predictions",
@@ -89,15 +83,7 @@ def _glance() -> list[Json]:
             unit="locale",
             thresholds=limits((None, PURPLE)),
         ),
-        gauge(
-            "Fraud rate",
-            "Share of the payments called fraud. FraudRateHigh rings above 5 %.",
-            FRAUD_RATE,
-            "{{door}}",
-            0.2,
-            unit="percentunit",
-            thresholds=fraud,
-        ),
+        fraud_rate_now("Fraud rate", "Share of the payments called fraud. FraudRateHigh rings above 5 %."),
         gauge(
             "Latency, 95th percentile",
             "Nineteen predictions of twenty are faster. LatencyHigh rings above 200 ms.",
@@ -105,7 +91,7 @@ def _glance() -> list[Json]:
             "{{door}}",
             0.4,
             unit="s",
-            thresholds=slow,
+            thresholds=alarm(0.2, 0.1),
         ),
         gauge(
             "Error rate",
@@ -114,38 +100,23 @@ def _glance() -> list[Json]:
             "http",
             0.05,
             unit="percentunit",
-            thresholds=failed,
+            thresholds=alarm(0.01, 0.005),
         ),
         stat(
             "Alerts firing",
             "What rings now; docs/runbook.md says what to do.",
             'count(ALERTS{alertstate="firing", severity!="none"}) or vector(0)',
             "firing",
-            thresholds=limits((None, GREEN), (1, RED)),
+            thresholds=alarm(1),
         ),
     ]
 
 
 def _traffic() -> list[Json]:
+    payments = f"sum(rate(prediction_requests_total{{{DOOR}}}[{RATE}]))"
     return [
-        timeseries(
-            "Payments a second",
-            "Payments scored, and those among them that were called fraud.",
-            [
-                (f"sum(rate(prediction_requests_total{{{DOOR}}}[{RATE}]))", "all"),
-                (f"sum(rate(fraud_predictions_total{{{DOOR}}}[{RATE}]))", "called fraud"),
-            ],
-            unit="reqps",
-            fill=10,
-            colors={"all": BLUE, "called fraud": RED},
-        ),
-        timeseries(
-            "Fraud rate over time",
-            "A wave shows as a hill, a broken feature as a step.",
-            [(FRAUD_RATE, "{{door}}")],
-            unit="percentunit",
-            thresholds=limits((None, GREEN), (0.05, RED)),
-        ),
+        payments_a_second("Payments a second", payments, "all", {"all": BLUE, "called fraud": RED}),
+        fraud_rate_over_time("Fraud rate over time"),
     ]
 
 
@@ -158,7 +129,7 @@ def _speed() -> list[Json]:
             "committed.",
             [(slower_than(share), f"p{100 * share:.0f} {{{{door}}}}") for share in (0.5, 0.95, 0.99)],
             unit="s",
-            thresholds=limits((None, GREEN), (0.2, RED)),
+            thresholds=alarm(0.2),
             colors=LATENCY_COLORS,
         ),
         timeseries(
@@ -166,7 +137,7 @@ def _speed() -> list[Json]:
             "Requests over HTTP that failed, as a share of all that brought a payment.",
             [(ERROR_RATE, "http")],
             unit="percentunit",
-            thresholds=limits((None, GREEN), (0.01, RED)),
+            thresholds=alarm(0.01),
         ),
     ]
 
@@ -178,7 +149,7 @@ def _waiting() -> list[Json]:
             "How many times as fast as allowed the month's 0.1 % of slow or failed payments are used up: at 14.4 they "
             "are gone in two days, and LatencyBurnFast or AvailabilityBurnFast rings.",
             [(BURNT, "too slow, {{door}}"), (BURNT_BY_FAILURES, "failed, http")],
-            thresholds=limits((None, GREEN), (14.4, RED)),
+            thresholds=alarm(14.4),
         ),
         timeseries(
             "Payments that wait",
@@ -190,7 +161,7 @@ def _waiting() -> list[Json]:
             "Bytes of the journal that are not sent. OutboxBehind rings above a megabyte.",
             [("sum(outbox_waiting_bytes)", "outbox")],
             unit="decbytes",
-            thresholds=limits((None, GREEN), (1e6, RED)),
+            thresholds=alarm(1e6),
         ),
     ]
 

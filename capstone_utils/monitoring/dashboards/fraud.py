@@ -11,6 +11,7 @@ from capstone_utils.monitoring.dashboards.definition import (
     RATE,
     RED,
     Json,
+    alarm,
     bargauge,
     dashboard,
     gauge,
@@ -18,7 +19,12 @@ from capstone_utils.monitoring.dashboards.definition import (
     stat,
     timeseries,
 )
-from capstone_utils.monitoring.dashboards.duty import DOOR_VARIABLE, FRAUD_RATE
+from capstone_utils.monitoring.dashboards.door_panels import (
+    DOOR_VARIABLE,
+    fraud_rate_now,
+    fraud_rate_over_time,
+    payments_a_second,
+)
 from capstone_utils.serving.evaluation.card_precision import CAPACITY
 
 ALERTS_A_DAY = f"sum(increase(fraud_predictions_total{{{DOOR}}}[1d]))"
@@ -39,8 +45,6 @@ def fraud() -> Json:
 
 
 def _today() -> list[Json]:
-    crowded = limits((None, GREEN), (0.8 * CAPACITY, ORANGE), (CAPACITY, RED))
-    rate = limits((None, GREEN), (0.03, ORANGE), (0.05, RED))
     return [
         stat(
             "Payments of a day",
@@ -56,16 +60,10 @@ def _today() -> list[Json]:
             "alerts",
             2 * CAPACITY,
             unit="locale",
-            thresholds=crowded,
+            thresholds=alarm(CAPACITY, 0.8 * CAPACITY),
         ),
-        gauge(
-            "Share called fraud",
-            "Of the payments of the last minutes, by door. FraudRateHigh rings above 5 %.",
-            FRAUD_RATE,
-            "{{door}}",
-            0.2,
-            unit="percentunit",
-            thresholds=rate,
+        fraud_rate_now(
+            "Share called fraud", "Of the payments of the last minutes, by door. FraudRateHigh rings above 5 %."
         ),
         stat(
             "Saved in a week",
@@ -87,31 +85,16 @@ def _today() -> list[Json]:
 
 
 def _volumes() -> list[Json]:
+    payments = f"sum by (door) (rate(prediction_requests_total{{{DOOR}}}[{RATE}]))"
     return [
-        timeseries(
-            "Volume",
-            "Payments scored, and those among them that were called fraud.",
-            [
-                (f"sum by (door) (rate(prediction_requests_total{{{DOOR}}}[{RATE}]))", "{{door}}"),
-                (f"sum(rate(fraud_predictions_total{{{DOOR}}}[{RATE}]))", "called fraud"),
-            ],
-            unit="reqps",
-            fill=10,
-            colors={"called fraud": RED},
-        ),
-        timeseries(
-            "Share called fraud over time",
-            "A wave shows as a hill, a broken feature as a step.",
-            [(FRAUD_RATE, "{{door}}")],
-            unit="percentunit",
-            thresholds=limits((None, GREEN), (0.05, RED)),
-        ),
+        payments_a_second("Volume", payments, "{{door}}", {"called fraud": RED}),
+        fraud_rate_over_time("Share called fraud over time"),
         timeseries(
             "Alerts a day against capacity",
             f"Payments called fraud in the 24 hours before; {CAPACITY} can be looked at.",
             [(ALERTS_A_DAY, "alerts")],
             unit="locale",
-            thresholds=limits((None, GREEN), (CAPACITY, RED)),
+            thresholds=alarm(CAPACITY),
             fixed=BLUE,
         ),
     ]

@@ -11,6 +11,7 @@ from capstone_utils.monitoring.dashboards.definition import (
     RED,
     SOURCE,
     Json,
+    alarm,
     bargauge,
     dashboard,
     limits,
@@ -19,7 +20,7 @@ from capstone_utils.monitoring.dashboards.definition import (
     timeseries,
     variable,
 )
-from capstone_utils.monitoring.dashboards.duty import DOOR_VARIABLE
+from capstone_utils.monitoring.dashboards.door_panels import DOOR_VARIABLE
 
 OF_VERSION = 'and on (door) model_info{version=~"$version"}'
 OUTCOMES = {"promoted": GREEN, "refused": ORANGE, "rolled_back": RED}
@@ -57,7 +58,7 @@ def model() -> Json:
 
 def _now() -> list[Json]:
     one_or_none = limits((None, RED), (1, GREEN))
-    none_is_good = limits((None, GREEN), (1, RED))
+    none_is_good = alarm(1)
     return [
         stat(
             "Decides",
@@ -147,7 +148,7 @@ def _scores() -> list[Json]:
 
 
 def _drift() -> list[Json]:
-    close = limits((None, GREEN), (0.7, ORANGE), (1, RED))
+    close = alarm(1, 0.7)
     inputs = 'detector=~"feature|reference|missing|new_device"'
     return [
         bargauge(
@@ -163,7 +164,7 @@ def _drift() -> list[Json]:
             "The largest statistic of each detector, as a share of its limit.",
             [("max by (detector) (drift_statistic_ratio)", "{{detector}}")],
             unit="percentunit",
-            thresholds=limits((None, GREEN), (1, RED)),
+            thresholds=alarm(1),
         ),
     ]
 

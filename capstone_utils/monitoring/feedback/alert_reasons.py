@@ -6,6 +6,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 import orjson
 
@@ -22,12 +23,11 @@ REASONS = (*SPEC.names, UNKNOWN)
 
 
 class AlertReasons:
-    """The reasons by the version that scored; one version is kept at hand."""
+    """The reasons by the version that scored; two are kept at hand: while one takes the other's place, both score."""
 
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
-        self._version = ""
-        self._models: Models | None = None
+        self._models_of = lru_cache(maxsize=2)(self._load)
 
     def count(self, scores: Iterable[tuple[ScoreRow, bytes]]) -> Counter[str]:
         """How often each feature spoke loudest, among the alerts of these scores with their messages."""
@@ -43,12 +43,9 @@ class AlertReasons:
         found = explain(models, features, verdict, most=1)
         return found[0].feature if found else UNKNOWN
 
-    def _models_of(self, version: str) -> Models | None:
-        if version != self._version:
-            self._version = version
-            try:
-                self._models = self._registry.load(version)
-            except InvalidModel as reason:
-                LOG.warning("alerts of the model %s are counted without their reasons: %s", version, reason)
-                self._models = None
-        return self._models
+    def _load(self, version: str) -> Models | None:
+        try:
+            return self._registry.load(version)
+        except InvalidModel as reason:
+            LOG.warning("alerts of the model %s are counted without their reasons: %s", version, reason)
+            return None

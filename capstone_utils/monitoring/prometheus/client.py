@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -17,7 +18,6 @@ from capstone_utils.monitoring.prometheus.durations import duration_ms
 
 ASK_SECONDS = 10.0
 POLL_SECONDS = 0.1
-CERTIFICATES = ssl.create_default_context()  # made once: httpx would read them anew for every question
 ALWAYS = "none"  # the severity of what always rings
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class PrometheusClient:
     def _ask(self, endpoint: str, **parameters: str | float) -> Any:
         try:
             address = f"{self.url}/api/v1/{endpoint}"
-            response = httpx.get(address, params=parameters, timeout=ASK_SECONDS, verify=CERTIFICATES)
+            response = httpx.get(address, params=parameters, timeout=ASK_SECONDS, verify=_certificates())
         except httpx.TransportError as error:
             raise PrometheusError(f"Prometheus does not answer at {self.url} ({error}); is it running?") from error
         if "json" not in response.headers.get("content-type", ""):
@@ -184,3 +184,9 @@ def _alert(rule: dict[str, Any]) -> Alert:
         summary=annotations.get("summary", ""),
         runbook_url=annotations.get("runbook_url", ""),
     )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The machine's certificates; httpx would read them anew for every question."""
+    return ssl.create_default_context()

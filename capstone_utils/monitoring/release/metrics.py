@@ -43,9 +43,11 @@ class GateMetrics(Collector):
             "Quality on the deciding weeks of the latest report with a challenger",
             labels=["measure", "model"],
         )
-        for check in next(self._reports(), {}).get("checks", ()):
+        reports = self._reports()
+        latest: dict[str, Any] = next(reports, {"checks": [], "compared": {}})
+        for check in latest["checks"]:
             passed.add_metric([check["name"]], float(check["passed"]))
-        trained: dict[str, Any] = next((report["compared"] for report in self._reports() if report["compared"]), {})
+        trained: dict[str, Any] = next((each["compared"] for each in (latest, *reports) if each["compared"]), {})
         for measure in PROMISED if trained else ():
             for model in ("champion", "challenger"):
                 compared.add_metric([measure, model], trained[measure][model])

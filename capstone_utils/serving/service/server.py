@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from types import TracebackType
 
 import uvicorn
-from prometheus_client import disable_created_metrics, start_http_server
 
+from capstone_utils.daemon import scraped
 from capstone_utils.errors import CapstoneError
 from capstone_utils.features.daily_reload import DailyReloader
 from capstone_utils.features.daily_tables import DailyTable
@@ -81,10 +81,7 @@ class Service:
         """Serve the metrics, and say on which port."""
         with _bind(settings.host, settings.metrics_port, "CAPSTONE_METRICS_PORT") as probe:
             port: int = probe.getsockname()[1]
-        disable_created_metrics()  # a series beside each counter, which nobody asks for
-        server, thread = start_http_server(port, addr=settings.host, registry=self.metrics.registry)
-        for stop in (thread.join, server.server_close, server.shutdown):
-            parts.callback(stop)
+        parts.enter_context(scraped(self.metrics.registry, settings.host, port))
         return port
 
     def _config(self) -> uvicorn.Config:

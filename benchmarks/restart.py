@@ -127,6 +127,36 @@ def p99(settings: Settings, segment_mb: int, requests: list[bytes]) -> tuple[flo
     return float(np.percentile(result.milliseconds, 50)), float(np.percentile(result.milliseconds, 99))
 
 
+def measure(settings: Settings, count: int, rounds: int) -> dict[str, float]:
+    """The figures, from a process that journals so many payments and dies; restarts and loads are medians of rounds."""
+    with tempfile.TemporaryDirectory() as name:
+        state = Path(name)
+        command = [sys.executable, "-m", "benchmarks.restart", "--journal", name, "--count", str(count)]
+        child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if child.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"the process that journals ended with {child.returncode}")
+        written = json.loads(child.stdout.splitlines()[-1])
+        left = used(state / "journal")
+        seconds = [restart(settings, state) for _ in range(rounds)]
+        each = replay_microseconds(state / "journal")
+    with tempfile.TemporaryDirectory() as name:
+        first = restart(settings, Path(name))
+    requests = [as_request("/score", payment.to_json()) for payment in next_payments(1_000 + SECONDS * RATE)]
+    quiet, busy = ([p99(settings, mb, requests) for _ in range(rounds)] for mb in (LARGE_MB, SMALL_MB))
+    return {
+        "journaled": count,
+        "journaled_per_second": count / written["seconds"],
+        "restart_seconds": median(seconds),
+        "first_start_seconds": first,
+        "replay_us": each,
+        "replay_all_seconds": each * count / 1e6,
+        "disk_mb": left / 1e6,
+        "most_disk_mb": written["most_bytes"] / 1e6,
+        "p99_ms": median(high for _, high in quiet),
+        "p99_ms_while_snapshots_are_made": median(high for _, high in busy),
+    }
+
+
 def main() -> None:
     """Prints a line each, and with --json one JSON object as the last line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -141,32 +171,7 @@ def main() -> None:
         journal(replace(settings, state_dir=Path(options.journal)), options.count)
         return
     ensure_models(settings, ensure_enriched(settings, course_stream()))
-    with tempfile.TemporaryDirectory() as name:
-        state = Path(name)
-        command = [sys.executable, "-m", "benchmarks.restart", "--journal", name, "--count", str(options.count)]
-        child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-        if child.returncode != -signal.SIGKILL:
-            raise RuntimeError(f"the process that journals ended with {child.returncode}")
-        written = json.loads(child.stdout.splitlines()[-1])
-        left = used(state / "journal")
-        seconds = [restart(settings, state) for _ in range(options.rounds)]
-        each = replay_microseconds(state / "journal")
-    with tempfile.TemporaryDirectory() as name:
-        first = restart(settings, Path(name))
-    requests = [as_request("/score", payment.to_json()) for payment in next_payments(1_000 + SECONDS * RATE)]
-    quiet, busy = ([p99(settings, mb, requests) for _ in range(options.rounds)] for mb in (LARGE_MB, SMALL_MB))
-    figures = {
-        "journaled": options.count,
-        "journaled_per_second": options.count / written["seconds"],
-        "restart_seconds": median(seconds),
-        "first_start_seconds": first,
-        "replay_us": each,
-        "replay_all_seconds": each * options.count / 1e6,
-        "disk_mb": left / 1e6,
-        "most_disk_mb": written["most_bytes"] / 1e6,
-        "p99_ms": median(high for _, high in quiet),
-        "p99_ms_while_snapshots_are_made": median(high for _, high in busy),
-    }
+    figures = measure(settings, options.count, options.rounds)
     for figure, value in figures.items():
         aim = f"   aim {AIM_SECONDS:.0f}" if figure == "restart_seconds" else ""
         print(f"{figure:36}{value:14,.1f}{aim}")

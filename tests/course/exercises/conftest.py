@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
-from prometheus_client import generate_latest, start_http_server
+from prometheus_client import generate_latest
 
 from capstone_utils.course.exercises import check
 from capstone_utils.course.materials import course_stream
+from capstone_utils.daemon import scraped
 from capstone_utils.features.daily_tables import daily_tables
 from capstone_utils.features.enriched import enriched_history
 from capstone_utils.features.offline.offline import offline_features
@@ -170,7 +171,6 @@ def notebook_4(tmp_path_factory: pytest.TempPathFactory):
     metrics, end = ScoringMetrics("http"), threading.Event()
     page = generate_latest(metrics.registry).decode()
     metrics.count_verdicts([Verdict(0.5, number < 300, False) for number in range(1_000)], [0.02] * 1_000)
-    server, listening = start_http_server(0, "127.0.0.1", metrics.registry)
     counting = threading.Thread(target=_answers, args=(metrics, end), daemon=True)
     counting.start()
     cache, stream = Settings.from_environment().cache_dir, course_stream()
@@ -179,8 +179,10 @@ def notebook_4(tmp_path_factory: pytest.TempPathFactory):
     honest = (stream.truth["scenario"] == "legitimate").tail(20_000)
     flagged = ~honest | (generator.random(20_000) < 0.001)
     sound = [Check("parity", 0.0, "", most=0), Check("gain", 0.2, "", least=0.0)]
-    targets = {"fastapi_metrics": f"127.0.0.1:{server.server_port}"}
-    with start_prometheus(settings, targets, "500ms", rules=[]) as prometheus:
+    with (
+        scraped(metrics.registry, "127.0.0.1") as address,
+        start_prometheus(settings, {"fastapi_metrics": address}, "500ms", rules=[]) as prometheus,
+    ):
         prometheus.wait_for(lambda: prometheus.value("sum(increase(prediction_requests_total[15s]))") > 100)
         yield {
             "RATE": 100,
@@ -193,10 +195,7 @@ def notebook_4(tmp_path_factory: pytest.TempPathFactory):
             "week": payments[["user_id"]].assign(honest=honest, flagged=flagged),
         }
     end.set()
-    server.shutdown()
-    server.server_close()
-    for thread in (counting, listening):
-        thread.join()
+    counting.join()
 
 
 @pytest.fixture

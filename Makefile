@@ -7,7 +7,7 @@ setup:
 	@python3 -c "from capstone_utils.bootstrap import ensure_environment as set_up; set_up('requirements-dev.txt', True)"
 
 fast: setup # the tests that need no server
-	$(PYTHON) -m pytest -q -m "not server and not slow"
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not server and not slow"
 
 test: # everything: style, types, tests, and the notebooks twice
 	python3 -m capstone_utils test

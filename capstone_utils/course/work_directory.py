@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from io import TextIOWrapper
 from pathlib import Path
 
 from capstone_utils.errors import CapstoneError
@@ -16,7 +15,7 @@ IN_USE = "in-use"  # the lock that all share, and that a run has alone while it 
 MADE_BY_RUN = "made-by-a-run"  # a mark: the next run may clear the folder
 PASSPORT = "passport.json"  # what the learner has done; no run clears it
 
-_held: dict[Path, TextIOWrapper] = {}  # this process's locks; a closed file would let its lock go
+_held: dict[Path, int] = {}  # this process's locks: open file descriptors; closing one would let its lock go
 
 
 class WorkDirTaken(CapstoneError):
@@ -74,11 +73,13 @@ def claim_topic(settings: Settings, topic: str) -> None:
 def _lock(path: Path, how: int) -> bool:
     """True when this process has the lock; False when another one does and `how` says not to wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = _held.pop(path, None) or path.open("a+")  # NFS wants it open for reading and writing
+    descriptor = _held.pop(path, None)
+    if descriptor is None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)  # NFS wants it open for reading and writing
     try:
-        fcntl.flock(file, how)
+        fcntl.flock(descriptor, how)
     except BlockingIOError:
-        file.close()
+        os.close(descriptor)
         return False
-    _held[path] = file
+    _held[path] = descriptor
     return True

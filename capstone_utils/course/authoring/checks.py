@@ -22,7 +22,10 @@ from capstone_utils.settings import ROOT
 
 SCRATCH = ROOT / "build" / "test"
 TIMES = SCRATCH / "tests.xml"
-PYTEST = ("pytest", "-q", "--no-header", "--tb=short", "--durations=30", f"--junitxml={TIMES}")
+COVERED = SCRATCH / "coverage.json"
+BY_TWO = ("-n", "2", "--dist", "loadfile")  # most tests of servers wait
+PYTEST = ("pytest", "-q", "--no-header", "--tb=short", *BY_TWO, "--durations=30", f"--junitxml={TIMES}")
+COVERAGE = ("--cov=capstone_utils", "--cov-report=", f"--cov-report=json:{COVERED}")
 NBVAL = ("pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q", "--no-header")
 PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "FEEDBACK_METRICS", "PROMETHEUS", "ALERTMANAGER", "PAGER")
 ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in PORTS}  # free ones
@@ -74,19 +77,11 @@ def _style() -> bool:
 
 def _tests() -> bool:
     """Run the test suite and say where its time went; with coverage from Python 3.12 on, where that costs little."""
-    try:
-        return _covered() if sys.version_info >= (3, 12) else _run(*PYTEST)
-    finally:
-        if TIMES.exists():
-            print(times_by_folder(TIMES.read_text(encoding="utf-8")))
-
-
-def _covered() -> bool:
-    data = {"COVERAGE_FILE": str(SCRATCH / ".coverage"), "COVERAGE_CORE": "sysmon"}
-    held = _run("coverage", "run", "-m", *PYTEST, output=None, **data)
-    report = SCRATCH / "coverage.json"
-    if _run("coverage", "json", "-q", "-o", str(report), output=None, **data):
-        print(coverage_line(json.loads(report.read_text())))
+    held = _run(*PYTEST, *(COVERAGE if sys.version_info >= (3, 12) else ()), COVERAGE_CORE="sysmon")
+    if COVERED.exists():
+        print(coverage_line(json.loads(COVERED.read_text())))
+    if TIMES.exists():
+        print(times_by_folder(TIMES.read_text(encoding="utf-8")))
     return held
 
 

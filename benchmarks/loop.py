@@ -36,10 +36,12 @@ from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels
 from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.serving.model.store import Models
+from capstone_utils.transaction import DAY_US
 
 SEEDS = tuple(range(3002, 3012))  # 3001 was looked at while the gate was made
 DRIFT_DAY, DAYS = CHAMPION_DAY + 14, CHAMPION_DAY + 14 + 42
 RETRY_DAYS, WEEK = 3, 7
+HOUR_US = DAY_US // 24
 KEPT = "loop"
 NEW, ADAPT = "cash_out", "adapt"
 ADAPTED_SEEDS = 4  # the first so many also with thieves who adapt
@@ -64,7 +66,7 @@ class LoopedWorld:
         self.alerts = np.zeros(len(self.frame), dtype=bool)
         self.frozen = FrozenLabels(folder / "frozen.npz")
         self.watch = watch_of(self.champion)
-        self.alarms: list[int] = []
+        self.alarms: list[float] = []  # days from the drift
         self.promotions: list[int] = []
         self.refused = 0
 
@@ -73,8 +75,9 @@ class LoopedWorld:
         due: int | None = None
         for day in range(CHAMPION_DAY, self.world.stream.config.days):
             self._score(day)
-            if self._rings(day):
-                self.alarms.append(day + 1 - DRIFT_DAY)
+            rang = self._rings(day)
+            if rang:
+                self.alarms += [(at_us - self.world.moment(DRIFT_DAY)) / DAY_US for at_us in rang]
                 due = due or day + 1
             if due == day + 1:
                 due += WEEK if self._retrain(day + 1) else RETRY_DAYS
@@ -112,11 +115,11 @@ class LoopedWorld:
             Report(known_at_us, int(row["transaction_id"]), missed, category_of(str(row["merchant"])))
         )
 
-    def _rings(self, day: int) -> bool:
-        """True when the watch on missed frauds begins to ring; the clock moves hour by hour."""
+    def _rings(self, day: int) -> list[int]:
+        """The moments at which the watch on missed frauds begins to ring; the clock moves hour by hour."""
         moment = self.world.moment(day)
-        alarms = [alarm for hour in range(1, 25) for alarm in self.watch.advance(moment + hour * 3_600_000_000)]
-        return any(alarm.detector == MISSED for alarm in alarms)
+        alarms = [alarm for hour in range(1, 25) for alarm in self.watch.advance(moment + hour * HOUR_US)]
+        return [alarm.at_us for alarm in alarms if alarm.detector == MISSED]
 
     def _retrain(self, day: int) -> bool:
         evidence = self.world.evidence(day)

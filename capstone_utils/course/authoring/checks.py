@@ -67,7 +67,8 @@ def _in_turn(steps: Steps, output: IO[str] | None) -> list[tuple[bool, str]]:
 def _run(*module: str, output: IO[str] | None = None, **environment: str) -> bool:
     """True when `python -m MODULE ...` ends well."""
     command = [sys.executable, "-m", *module]
-    environment = os.environ | ANY_PORTS | {DEEPER: "1"} | environment
+    quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # pydevd, which nbval brings, would write about a debugger
+    environment = os.environ | ANY_PORTS | {DEEPER: "1"} | quiet | environment
     return subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output).returncode == 0
 
 

@@ -6,15 +6,12 @@ from typing import NamedTuple
 
 import pytest
 
-from capstone_utils.course.rehearsal import DRIFT_DAY, Rehearsal, rehearse
-from capstone_utils.ingestion.simulation.fraud.scenarios import FraudRates
-from capstone_utils.ingestion.simulation.simulator import SimulatorConfig
+from capstone_utils.course.rehearsal import Rehearsal
 from capstone_utils.monitoring.gate.evidence import Evidence
 from capstone_utils.monitoring.gate.gate import GateReport, weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels
 from capstone_utils.serving.model.store import Models
-
-NOW = DRIFT_DAY + 22
+from tests.small_world import NOW, small_world
 
 
 class Weighed(NamedTuple):
@@ -26,9 +23,8 @@ class Weighed(NamedTuple):
 
 @pytest.fixture(scope="session")
 def rehearsal() -> Rehearsal:
-    """Eleven weeks of seven hundred users; there is more of the new fraud than usual, and always an abused shop."""
-    rates = FraudRates(compromised_merchant=0.2, cash_out=1.6)
-    return rehearse(7, SimulatorConfig(customers=700, fraud=rates), days=NOW)
+    """The small world."""
+    return small_world()
 
 
 @pytest.fixture(scope="session")

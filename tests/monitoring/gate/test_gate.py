@@ -21,7 +21,7 @@ from capstone_utils.monitoring.gate.honesty import honesty_checks
 from capstone_utils.monitoring.gate.model_checks import Pair, gain_checks, golden_checks, serving_checks
 from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.transaction import DAY_SECONDS
-from tests.monitoring.gate.conftest import NOW
+from tests.small_world import NOW
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from xml.etree import ElementTree
 
 from capstone_utils.course.authoring.runner import DEEPER, notebooks
@@ -24,61 +24,72 @@ SCRATCH = ROOT / "build" / "test"
 TIMES = SCRATCH / "tests.xml"
 COVERED = SCRATCH / "coverage.json"
 BY_TWO = ("-n", "2", "--dist", "loadfile")  # most tests of servers wait
-PYTEST = ("pytest", "-q", "--no-header", "--tb=short", *BY_TWO, "--durations=30", f"--junitxml={TIMES}")
+TESTS = ("-q", "--no-header", "--tb=short", *BY_TWO, "--durations=30", f"--junitxml={TIMES}")
 COVERAGE = ("--cov=capstone_utils", "--cov-report=", f"--cov-report=json:{COVERED}")
-NBVAL = ("pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q", "--no-header")
+NBVAL = ("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q", "--no-header")
 PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "FEEDBACK_METRICS", "PROMETHEUS", "ALERTMANAGER", "PAGER")
 ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in PORTS}  # free ones
 OWN_OPTIONS = ("-o", "addopts=", "-o", "filterwarnings=")  # the test suite's are not for notebooks
 LEAST_COVERED = 5  # modules that are named
 SLOWEST = 12  # folders of tests that are named
 
-Steps = dict[str, Callable[[], bool]]
+Step = Callable[[IO[str] | None], bool]
+
+
+class Outcome(NamedTuple):
+    """Whether a step held, and a line that says it with its seconds."""
+
+    held: bool
+    line: str
 
 
 def run_checks() -> int:
     """Run every check, even after a failure; return 0 when all held, else 1.
 
-    A machine has two cores: the notebooks run beside the tests. Their output is shown when both have ended.
+    A machine has two cores: the notebooks run beside the tests, and two at a time after them. What they print is shown
+    when all have ended.
     """
     shutil.rmtree(SCRATCH, ignore_errors=True)
     SCRATCH.mkdir(parents=True)
-    log = SCRATCH / "notebooks.log"
-    with ThreadPoolExecutor(max_workers=1) as beside, log.open("w+") as output:
-        later = beside.submit(_in_turn, _notebooks(output), output)
-        outcome = _in_turn({"style": _style, "types": partial(_run, "mypy"), "tests": _tests}, None)
-        outcome += later.result()
-    print(log.read_text(errors="replace"))
-    print("what was checked", *(line for _, line in outcome), sep="\n")
-    return 0 if all(held for held, _ in outcome) else 1
+    steps: dict[str, Step] = {"style": _style, "types": partial(_run, "mypy"), "tests": _tests}
+    with ThreadPoolExecutor(max_workers=2) as lanes:
+        first = lanes.submit(lambda: [_outcome(name, step, None) for name, step in steps.items()])
+        others = {SCRATCH / f"{name}.log": lanes.submit(_logged, name, step) for name, step in _notebooks().items()}
+        outcomes = [*first.result(), *(other.result() for other in others.values())]
+    for log in others:
+        print(log.read_text(errors="replace"))
+    print("what was checked", *(outcome.line for outcome in outcomes), sep="\n")
+    return 0 if all(outcome.held for outcome in outcomes) else 1
 
 
-def _in_turn(steps: Steps, output: IO[str] | None) -> list[tuple[bool, str]]:
-    """The outcome of each step, and a line that says it with its seconds."""
-    outcome = []
-    for name, step in steps.items():
-        print(f"\n--- {name}", file=output, flush=True)
-        began = time.monotonic()
-        held = step()
-        outcome.append((held, f"  {'ok    ' if held else 'FAILED'}  {time.monotonic() - began:4.0f} s  {name}"))
-    return outcome
+def _outcome(name: str, step: Step, output: IO[str] | None) -> Outcome:
+    print(f"\n--- {name}", file=output, flush=True)
+    began = time.monotonic()
+    held = step(output)
+    return Outcome(held, f"  {'ok    ' if held else 'FAILED'}  {time.monotonic() - began:4.0f} s  {name}")
 
 
-def _run(*module: str, output: IO[str] | None = None, **environment: str) -> bool:
+def _logged(name: str, step: Step) -> Outcome:
+    """The outcome of a step whose output goes to a file of its name."""
+    with (SCRATCH / f"{name}.log").open("w") as log:
+        return _outcome(name, step, log)
+
+
+def _run(module: str, output: IO[str] | None, *arguments: str, **environment: str) -> bool:
     """True when `python -m MODULE ...` ends well."""
-    command = [sys.executable, "-m", *module]
+    command = [sys.executable, "-m", module, *arguments]
     quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # pydevd, which nbval brings, would write about a debugger
     environment = os.environ | ANY_PORTS | {DEEPER: "1"} | quiet | environment
     return subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output).returncode == 0
 
 
-def _style() -> bool:
-    return _run("ruff", "check", ".") & _run("ruff", "format", "--check")
+def _style(output: IO[str] | None) -> bool:
+    return _run("ruff", output, "check", ".") & _run("ruff", output, "format", "--check")
 
 
-def _tests() -> bool:
+def _tests(output: IO[str] | None) -> bool:
     """Run the test suite and say where its time went; with coverage from Python 3.12 on, where that costs little."""
-    held = _run(*PYTEST, *(COVERAGE if sys.version_info >= (3, 12) else ()), COVERAGE_CORE="sysmon")
+    held = _run("pytest", output, *TESTS, *(COVERAGE if sys.version_info >= (3, 12) else ()), COVERAGE_CORE="sysmon")
     if COVERED.exists():
         print(coverage_line(json.loads(COVERED.read_text())))
     if TIMES.exists():
@@ -104,18 +115,19 @@ def coverage_line(report: dict[str, Any]) -> str:
     return f"coverage: {report['totals']['percent_covered']:.1f} % of the package's lines; least: {named}"
 
 
-def _notebooks(output: IO[str]) -> Steps:
-    run = partial(_run, "capstone_utils", "run", output=output, CAPSTONE_WORK_DIR=str(SCRATCH / "course"))
-    steps: Steps = {"notebooks in order (papermill)": run}
-    for path in notebooks():
-        steps[f"{path.stem} alone, outputs compared (nbval)"] = partial(_alone, path, output)
+def _notebooks() -> dict[str, Step]:
+    """The notebooks in order, and each alone: the longest first."""
+    run = partial(_run, "capstone_utils", CAPSTONE_WORK_DIR=str(SCRATCH / "course"))
+    steps: dict[str, Step] = {"notebooks in order (papermill)": lambda output: run(output, "run")}
+    for path in reversed(notebooks()):
+        steps[f"{path.stem} alone, outputs compared (nbval)"] = partial(_alone, path)
     return steps
 
 
-def _alone(path: Path, output: IO[str]) -> bool:
+def _alone(path: Path, output: IO[str] | None) -> bool:
     """Run the notebook by itself in an empty work directory; it makes the files that earlier ones would have left."""
     work = SCRATCH / "alone" / path.stem
     try:
-        return _run(*NBVAL, *OWN_OPTIONS, str(path), output=output, CAPSTONE_WORK_DIR=str(work))
+        return _run("pytest", output, *NBVAL, *OWN_OPTIONS, str(path), CAPSTONE_WORK_DIR=str(work))
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -6,10 +6,11 @@ from capstone_utils.course.authoring import checks
 def test_every_step_runs_and_one_that_failed_makes_the_command_fail(monkeypatch, tmp_path, capsys):
     ran = []
 
-    def run(*module, output=None, **environment):
+    def run(*module, **environment):
+        name, output, *arguments = module
         ran.append(module)
-        print("ran", *module, file=output)
-        return module[0] != "mypy"
+        print("ran", name, *arguments, file=output)
+        return name != "mypy"
 
     monkeypatch.setattr(checks, "_run", run)
     monkeypatch.setattr(checks, "SCRATCH", tmp_path / "test")

@@ -1,6 +1,8 @@
 """A group of readers shares the partitions, and reads everything that arrives once."""
 
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,7 +69,7 @@ def test_an_interrupted_start_leaves_no_member_reading(broker, topic, monkeypatc
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(group_module.time, "sleep", interrupt)
+    monkeypatch.setattr(group_module, "time", SimpleNamespace(**vars(time) | {"sleep": interrupt}))
     with pytest.raises(KeyboardInterrupt):
         ReadingGroup(broker.bootstrap_servers, topic, members=1).__enter__()
     assert threads() == []

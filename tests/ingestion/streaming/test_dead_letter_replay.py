@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import Producer
@@ -100,7 +101,7 @@ def test_a_payment_from_the_future_waits_until_its_time_has_come(settings, monke
     with KafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
         producer.send(settings.dead_letter_topic, payment.to_json(), payment.key, [], 0)
     assert replay(settings) == (0, 1)
-    monkeypatch.setattr(dead_letter_replay.time, "time_ns", lambda: ahead_us * 1000)
+    monkeypatch.setattr(dead_letter_replay, "time", SimpleNamespace(time_ns=lambda: ahead_us * 1000))
     assert replay(settings) == (1, 0)
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -76,7 +77,7 @@ def test_where_the_next_segment_cannot_be_begun_the_last_one_goes_on_and_it_is_t
 ):
     monkeypatch.setattr(journal_module, "RETRY_BYTES", 100)
     with Journal(tmp_path, segment_bytes=200) as journal:
-        monkeypatch.setattr(journal_module.os, "open", full)
+        monkeypatch.setattr(journal_module, "os", SimpleNamespace(**vars(os) | {"open": full}))
         for score in scores:
             journal.append(score)
         assert journal.number == 1
@@ -109,9 +110,9 @@ def test_damage_elsewhere_is_an_error_that_names_the_line(folder):
 
 
 def test_what_a_full_disk_took_of_a_line_is_taken_back(folder, scores, monkeypatch):
-    write = os.write
+    short = {"write": lambda file, line: os.write(file, line[:10])}
     with Journal(folder) as journal:
-        monkeypatch.setattr(journal_module.os, "write", lambda file, line: write(file, line[:10]))
+        monkeypatch.setattr(journal_module, "os", SimpleNamespace(**vars(os) | short))
         with pytest.raises(OSError, match="took 10 of"):
             journal.append(scores[0])
         assert segment(folder, journal.number).read_bytes() == b""
@@ -149,17 +150,15 @@ def full(*_):
 def test_what_could_not_be_written_down_is_503_and_answered_once_it_could(models, daily, tmp_path, stream, monkeypatch):
     payment = next(transactions_of(stream.transactions)).to_dict()
     journal = Journal(tmp_path / "journal")
-    write = os.write
-
     settings = Settings(api_port=0, metrics_port=0)
     scorer = Scorer(models, daily)
     with start_service(settings, scorer, journal) as service, httpx.Client(base_url=service.url) as client:
-        monkeypatch.setattr(journal_module.os, "write", full)
+        monkeypatch.setattr(journal_module, "os", SimpleNamespace(**vars(os) | {"write": full}))
         for _ in range(2):
             refused = client.post("/score", json=payment)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
             assert "No space left" in refused.json()["detail"]
-        monkeypatch.setattr(journal_module.os, "write", write)
+        monkeypatch.setattr(journal_module, "os", os)
         answer = client.post("/score", json=payment).json()
     journal.close()
     (score,) = written(journal.folder)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.features.spec import SPEC
 from capstone_utils.files import Held, only_one
 from capstone_utils.monitoring.gate.check import Check
 from capstone_utils.monitoring.gate.evidence import Evidence
@@ -102,7 +103,7 @@ def _weigh_with(registry: ModelRegistry) -> Weigh:
     def weigh_all(
         evidence: Evidence, champion: Models, frozen: FrozenLabels, more_checks: Sequence[Check]
     ) -> tuple[GateReport, Models | None]:
-        return weigh(evidence, champion, frozen, registry.spec, more_checks)
+        return weigh(evidence, champion, frozen, SPEC, more_checks)
 
     return weigh_all
 

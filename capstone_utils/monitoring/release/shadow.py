@@ -14,6 +14,7 @@ import orjson
 from kafka import TopicPartition
 
 from capstone_utils.errors import CapstoneError
+from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.streaming.clients import Producer
 from capstone_utils.ingestion.streaming.partition_log import assigned_consumer
 from capstone_utils.ingestion.streaming.topics import describe_topic, ensure_topic
@@ -68,7 +69,7 @@ def shadow(settings: Settings, version: str, transactions: int, seconds: float =
         TopicError, NoBroker: when there are no scores, no broker.
     """
     registry = ModelRegistry(settings.models_dir)
-    classifier, spec = Classifier(registry.load(version)), registry.spec.hash[:SPEC_DIGITS]
+    classifier, spec = Classifier(registry.load(version)), SPEC.hash[:SPEC_DIGITS]
     partitions = len(describe_topic(settings.bootstrap_servers, settings.scores_topic))
     ensure_topic(settings.bootstrap_servers, settings.shadow_topic, partitions)
     seen: set[tuple[int, int]] = set()

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.files import only_one, write_text
 from capstone_utils.serving.model.store import InvalidModel, Models, read_manifest, read_models, write_models
 
@@ -44,9 +43,8 @@ class ModelRegistry:
     The champion, the one before it and `KEPT` others stay, the latest; older ones are deleted.
     """
 
-    def __init__(self, directory: Path, spec: FeatureSpec = SPEC) -> None:
-        self.directory, self.spec = directory, spec
-        self.pointer = directory / POINTER
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.pointer = directory, directory / POINTER
 
     def publish(self, models: Models, promote: bool = True) -> str:
         """The version under which `models` lie from here on, the same for the same models; with `promote` the champion.
@@ -58,8 +56,8 @@ class ModelRegistry:
         with self._alone() as scratch:
             written = scratch / "version"
             written.mkdir()
-            write_models(models, written, self.spec)
-            version = read_models(written, self.spec).version
+            write_models(models, written)
+            version = read_models(written).version
             place = self.directory / version
             if place.exists():
                 for file in written.iterdir():  # the same content: this only mends what was damaged
@@ -147,7 +145,7 @@ class ModelRegistry:
         while True:
             wanted = version or self.champion()
             try:
-                models = read_models(self.path(wanted), self.spec)
+                models = read_models(self.path(wanted))
                 if models.version != wanted:
                     raise InvalidModel(
                         f"the manifest in {self.directory / wanted} makes the version {models.version}: it was changed "

@@ -245,11 +245,11 @@ def test_a_reader_whose_version_is_deleted_under_its_hands_takes_the_champion_of
     first = registry.publish(models)
     read, calls = store.read_models, []
 
-    def slowly(directory, spec):
+    def slowly(directory):
         if not calls:
             calls.append(directory.name)
             publish_many(registry, models, 3)  # which reads, too: from here on as fast as ever
-        return read(directory, spec)
+        return read(directory)
 
     monkeypatch.setattr(registry_module, "read_models", slowly)
     loaded = registry.load()

@@ -60,7 +60,7 @@ def recover(folder: Path, number: int, history: Path, daily: Mapping[str, DailyT
     """
     state, first = _from_snapshot(folder, daily)
     if state is None:
-        state = ServiceState.empty(daily=daily)
+        state = ServiceState.empty(daily)
         if history.exists():
             for transaction in transactions_in(read_enriched(history)):
                 state.online.update(transaction)

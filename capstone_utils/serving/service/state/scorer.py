@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.features.daily_tables import DailyTable
-from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.score import Score
@@ -39,12 +38,11 @@ class Scorer:
         self,
         models: Models,
         daily: Mapping[str, DailyTable] | None = None,
-        spec: FeatureSpec = SPEC,
         state: ServiceState | None = None,
     ) -> None:
         self.classifier = Classifier(models)
         self.daily = self._daily_found = dict(daily or {})
-        self.state = ServiceState.empty(spec, self.daily) if state is None else state
+        self.state = ServiceState.empty(self.daily) if state is None else state
         self.online = self.state.online
         self.watch: Callable[[Transaction, tuple[float, ...] | None], None] | None = None  # sees the features made
 

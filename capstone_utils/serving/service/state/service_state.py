@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.online.online import OnlineFeatures
-from capstone_utils.features.spec import SPEC, FeatureSpec
+from capstone_utils.features.spec import SPEC
 from capstone_utils.serving.score import SPEC_DIGITS, Score
 from capstone_utils.transaction import Transaction
 
@@ -26,9 +26,9 @@ class ServiceState:
         self.scores: OrderedDict[tuple[int, int], Score] = OrderedDict((score.key, score) for score in scores)
 
     @classmethod
-    def empty(cls, spec: FeatureSpec = SPEC, daily: Mapping[str, DailyTable] | None = None) -> ServiceState:
+    def empty(cls, daily: Mapping[str, DailyTable] | None = None) -> ServiceState:
         """A state that has seen nothing."""
-        return cls(OnlineFeatures(spec, daily))
+        return cls(OnlineFeatures(SPEC, daily))
 
     def earlier(self, transaction: Transaction) -> Score | None:
         """The score that the transaction was given before, as a duplicate; None when there is none, or it is gone."""

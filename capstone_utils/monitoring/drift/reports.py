@@ -11,7 +11,7 @@ from capstone_utils.serving.reference import Reference
 from capstone_utils.transaction import DAY_US
 
 # Chosen on worlds of the simulator with seeds up to 2008; docs/drift.md has what they do on others.
-EXPECTED_MISSES, MORE_MISSES, LIMIT = 0.06, 0.10, 8.0
+EXPECTED_MISSES, MORE_MISSES, LIMIT = 0.06, 0.10, 6.0
 LOOK_BACK_US = 4 * DAY_US  # misses among which the commonest category is named
 QUIET = 0.5  # an alarm is over when its ratio is below this again
 UNNAMED = "unknown"

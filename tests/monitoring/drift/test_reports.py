@@ -45,12 +45,12 @@ def test_the_name_is_the_commonest_of_the_latest_misses_and_stays_until_it_is_ov
     missed = MissedFraud(a_reference())
     for number in range(40):
         missed.update(Report(number, number, False))
-    for number in range(5):
+    for number in range(3):
         missed.update(Report(number * HOUR_US, number, True, "Books"))
-    later = LOOK_BACK_US + 5 * HOUR_US
+    later = LOOK_BACK_US + 3 * HOUR_US
     for number in range(4):
         missed.update(Report(later + number, number, True, "Gift Cards" if number else "Books"))
-    assert missed.named == "Gift Cards", "the five at Books are more than four days old"
+    assert missed.named == "Gift Cards", "the three at Books are more than four days old"
     assert missed.text() == "3 of the 4 frauds reported lately that were missed are at Gift Cards"
     for number in range(6):
         missed.update(Report(later + 10 + number, number, True, "Books"))

@@ -10,6 +10,7 @@ import numpy as np
 import xgboost as xgb
 
 from capstone_utils.features.spec import SPEC, Feature, State, Window
+from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.transaction import DAY_SECONDS
 
 KINDS = {"location": ("city", "cities"), "merchant": ("shop", "shops"), "device": ("device", "devices")}
@@ -47,10 +48,21 @@ def reasons(booster: xgb.Booster, features: Sequence[float], most: int = 3) -> l
     The contributions are XGBoost's own: exact Shapley values of the trees, in log-odds. Source: S. M. Lundberg et al.:
     From local explanations to global understanding with explainable AI for trees, Nature Machine Intelligence 2 (2020).
     """
-    names = list(booster.feature_names or ())
-    row = xgb.DMatrix(np.array([features], dtype=float), feature_names=names)
-    parts = booster.predict(row, pred_contribs=True)[0, :-1]  # the last one is the bias
-    return _strongest(names, features, parts.tolist(), most)
+    (parts,) = _contributions(booster, [features])
+    return _strongest(list(booster.feature_names or ()), features, parts.tolist(), most)
+
+
+def loudest(booster: xgb.Booster, rows: Sequence[Sequence[float]]) -> list[str]:
+    """The name of the first of `reasons` for each row, "" where none points to fraud; many at once take a third."""
+    names = booster.feature_names or []
+    return [names[parts.argmax()] if parts.max() > 0 else "" for parts in _contributions(booster, rows)]
+
+
+def _contributions(booster: xgb.Booster, rows: Sequence[Sequence[float]]) -> Floats:
+    """Log-odds, shape (rows, features)."""
+    matrix = xgb.DMatrix(np.array(rows, dtype=float), feature_names=booster.feature_names)
+    parts: Floats = booster.predict(matrix, pred_contribs=True)[:, :-1]  # the last one is the bias
+    return parts
 
 
 def anomaly_reasons(parts: dict[str, float], features: Sequence[float], most: int = 3) -> list[Reason]:

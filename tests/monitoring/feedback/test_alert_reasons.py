@@ -26,18 +26,21 @@ def registry(tmp_path_factory):
     return registry
 
 
-def scored(version: str, fraud: bool = True, spec: str = SPEC.hash) -> tuple[ScoreRow, bytes]:
+def scored(
+    version: str, fraud: bool = True, spec: str = SPEC.hash, by_fallback: bool = False
+) -> tuple[ScoreRow, bytes]:
     features = np.full(len(SPEC.names), 0.5)
     features[SPEC.names.index("amount")] = 900.0
     features[-1] = np.nan
     transaction = Transaction(1, 7, 90_000, 1_767_571_200_000_000, "NY", "Amazon", "mobile")
-    message = encode(transaction, 0, features.tolist(), Verdict(0.9, fraud), version, spec[:SPEC_DIGITS])
+    message = encode(transaction, 0, features.tolist(), Verdict(0.9, fraud, by_fallback), version, spec[:SPEC_DIGITS])
     return ScoreRow.from_json(message), message
 
 
 def test_the_loudest_feature_of_each_alert_is_counted_and_nothing_else(registry):
     reasons, version = AlertReasons(registry), registry.champion()
-    assert reasons.count([scored(version), scored(version, fraud=False), scored(version)]) == {"amount": 2}
+    scores = [scored(version), scored(version, fraud=False), scored(version), scored(version, by_fallback=True)]
+    assert reasons.count(scores) == {"amount": 3}
 
 
 def test_of_a_version_that_is_gone_and_of_another_spec_nothing_is_known(registry, caplog):

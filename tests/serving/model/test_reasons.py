@@ -6,7 +6,7 @@ import pytest
 
 from capstone_utils.features.spec import SPEC
 from capstone_utils.serving.evaluation.sense_check import EXPECTED, sense_check
-from capstone_utils.serving.model.reasons import anomaly_reasons, in_words, reasons
+from capstone_utils.serving.model.reasons import anomaly_reasons, in_words, loudest, reasons
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,14 @@ def test_the_reasons_are_the_loudest_contributions_each_topic_once(trained, spli
     assert len({reason.text.split(" in ")[0] for reason in found}) == len(found)
     for reason in found:
         assert reason.value == suspect[SPEC.names.index(reason.feature)]
+
+
+def test_the_loudest_of_many_rows_is_the_first_reason_of_each(trained, split):
+    booster = trained.score.booster
+    rows = split.test[list(SPEC.names)].to_numpy(float)
+    some = rows[booster.inplace_predict(rows).argsort()[[0, len(rows) // 2, -3, -2, -1]]].tolist()
+    firsts = [next((reason.feature for reason in reasons(booster, row, most=1)), "") for row in some]
+    assert loudest(booster, some) == firsts
 
 
 def test_the_fallback_s_reasons_are_what_surprised_most(trained, split):

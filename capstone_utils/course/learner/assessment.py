@@ -18,7 +18,8 @@ ALL, SOME, NONE = "✓", "begun", "open"
 
 def assessment() -> Styler:
     """The table that a notebook shows: a row an objective."""
-    return objectives().style.hide(axis="index").set_properties(**{"text-align": "left"})
+    left = {"selector": "th, td", "props": "text-align: left"}
+    return objectives().style.hide(axis="index").set_table_styles([left])
 
 
 def objectives(page: Path = PAGE) -> pd.DataFrame:
@@ -29,5 +30,5 @@ def objectives(page: Path = PAGE) -> pd.DataFrame:
         numbers = proof.split(", ")
         solved = [number for number in numbers if number in stamps]
         mark = ALL if solved == numbers else SOME if solved else NONE
-        rows.append((can, proof, ", ".join(solved), mark))
+        rows.append((can.replace("`", ""), proof, ", ".join(solved), mark))
     return pd.DataFrame(rows, columns=["I can ...", "proof", "solved", ""])

@@ -34,11 +34,9 @@ def open_database(path: Path) -> sqlite3.Connection:
             elif number != SCHEMA_NUMBER:
                 raise sqlite3.DatabaseError(f"it has the form {number}, and this program writes {SCHEMA_NUMBER}")
             return file
-        except sqlite3.OperationalError:
-            raise
         except sqlite3.DatabaseError as error:
             file.close()
-            if again:
+            if again or isinstance(error, sqlite3.OperationalError):
                 raise
             LOG.warning("%s is not used (%s): joining from the beginning of the logs", path, error)
             for each in path.parent.glob(f"{path.name}*"):

@@ -32,8 +32,8 @@ def weeks():
             "transaction_id": rows,
             "timestamp": START + rows * 900.0,
             "amount": 10.0,
-            "old": noise[0] + 4 * fraud * (rows < CHANGE * 96),
-            "new": noise[1] + 4 * fraud * (rows >= CHANGE * 96),
+            "old": noise[0] + 5 * fraud * (rows < CHANGE * 96),
+            "new": noise[1] + 5 * fraud * (rows >= CHANGE * 96),
             "is_fraud": fraud,
         }
     )

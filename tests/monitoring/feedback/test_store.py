@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -87,19 +88,20 @@ def test_at_every_prefix_and_every_order_the_join_is_the_naive_one(arriving, ran
         random.shuffle(arriving)
         taken = set()
         with tempfile.TemporaryDirectory() as folder:
-            store = FeedbackStore(Path(folder) / "joined.sqlite", RANK)
-            for first in range(0, len(arriving), size):
-                reports = []
-                add(store, arriving[first : first + size], watch=partial(take, store, reports))
-                naive = Naive(arriving[: first + size], RANK)
-                agrees(store, naive)
-                known = [] if naive.clock is None else naive.reported(naive.clock, "abc")
-                assert reports == [report for key, report in known if key not in taken], "each once"
-                taken |= {key for key, _ in known}
-                if random.random() < 0.2:
-                    store.close()
-                    store = FeedbackStore(Path(folder) / "joined.sqlite", RANK)
-            store.close()
+            path = Path(folder) / "joined.sqlite"
+            with ExitStack() as opened:  # closed, too, where hypothesis gives an example up
+                store = opened.enter_context(closing(FeedbackStore(path, RANK)))
+                for first in range(0, len(arriving), size):
+                    reports = []
+                    add(store, arriving[first : first + size], watch=partial(take, store, reports))
+                    naive = Naive(arriving[: first + size], RANK)
+                    agrees(store, naive)
+                    known = [] if naive.clock is None else naive.reported(naive.clock, "abc")
+                    assert reports == [report for key, report in known if key not in taken], "each once"
+                    taken |= {key for key, _ in known}
+                    if random.random() < 0.2:
+                        opened.close()
+                        store = opened.enter_context(closing(FeedbackStore(path, RANK)))
 
 
 @pytest.fixture

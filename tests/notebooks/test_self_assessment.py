@@ -7,19 +7,16 @@ import pytest
 
 from capstone_utils.course.authoring.runner import notebooks
 from capstone_utils.course.exercises.checking import EXERCISES
+from capstone_utils.course.learner.assessment import objectives as assessed
 from capstone_utils.settings import ROOT
 
-ROW = re.compile(r"^\| (.+?) \| ?(.*?) ?\|$", re.MULTILINE)
 NUMBERS = re.compile(r"\b\d\.\d+\b")
 
 
 def statements(number: int) -> dict[str, set[str]]:
     """The sentences of a notebook's section, and the exercises beside each."""
-    text = (ROOT / "docs" / "self_assessment.md").read_text()
-    section = text.partition(f"## Notebook {number}\n")[2].partition("\n## ")[0]
-    return {
-        row: set(NUMBERS.findall(proof)) for row, proof in ROW.findall(section) if not row.startswith(("I can", "---"))
-    }
+    rows = assessed()[["I can ...", "proof"]].itertuples(index=False)
+    return {can: set(proof.split(", ")) for can, proof in rows if proof.startswith(f"{number}.")}
 
 
 def objectives(number: int) -> list[str]:

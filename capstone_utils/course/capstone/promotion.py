@@ -62,5 +62,5 @@ def weighed(project: Project, world: World) -> GateReport:
     spec = WiderSpec(SPEC.features, more=project.name)
     with TemporaryDirectory() as folder:
         frozen = FrozenLabels(Path(folder) / "frozen.npz")
-        report, _ = weigh(replace(evidence, frame=frame, spec=spec), champion, frozen, spec, honesty=HONESTY)
+        report, _ = weigh(replace(evidence, frame=frame, spec=spec), champion, frozen, spec=spec, honesty=HONESTY)
     return report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -22,11 +21,11 @@ def assessment() -> Styler:
     return objectives().style.hide(axis="index").set_table_styles([left])
 
 
-def objectives(page: Path = PAGE) -> pd.DataFrame:
-    """A row for each objective of the page: "I can ...", the exercises that prove it, the solved ones, and a mark."""
+def objectives() -> pd.DataFrame:
+    """A row for each objective: "I can ...", the exercises that prove it, the solved ones, and a mark."""
     stamps = read_passport().stamps
     rows = []
-    for can, proof in ROW.findall(page.read_text(encoding="utf-8")):
+    for can, proof in ROW.findall(PAGE.read_text(encoding="utf-8")):
         numbers = proof.split(", ")
         solved = [number for number in numbers if number in stamps]
         mark = ALL if solved == numbers else SOME if solved else NONE

@@ -87,8 +87,8 @@ def weigh(
     evidence: Evidence,
     champion: Models,
     frozen: FrozenLabels,
-    spec: FeatureSpec = SPEC,
     more_checks: Sequence[Check] = (),
+    spec: FeatureSpec = SPEC,
     seed: int = 0,
     honesty: Sequence[Check] = (),
 ) -> tuple[GateReport, Models | None]:

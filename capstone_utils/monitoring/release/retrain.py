@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from capstone_utils.errors import CapstoneError
-from capstone_utils.features.spec import SPEC
 from capstone_utils.files import Held, only_one
 from capstone_utils.monitoring.gate.check import Check
 from capstone_utils.monitoring.gate.evidence import Evidence
@@ -36,7 +35,7 @@ class AnotherRuns(CapstoneError):
 
 
 def retrain(
-    folder: Path, registry: ModelRegistry, evidence: Evidence, shadow: Shadow | None = None, weigh: Weigh | None = None
+    folder: Path, registry: ModelRegistry, evidence: Evidence, shadow: Shadow | None = None, weigh: Weigh = weigh
 ) -> GateReport:
     """The report; when it passed, its challenger is the champion from here on.
 
@@ -51,7 +50,7 @@ def retrain(
     ledger = Ledger(folder)
     with _alone(folder / LOCK):
         try:
-            return _retrain(folder, registry, evidence, ledger, shadow, weigh or _weigh_with(registry))
+            return _retrain(folder, registry, evidence, ledger, shadow, weigh)
         except Exception as error:
             try:
                 ledger.add(FAILED, "", f"{type(error).__name__}: {error}")
@@ -97,15 +96,6 @@ def new_reports(ledger: Ledger, evidence: Evidence) -> list[Check]:
 def reports_folder(folder: Path, now: float) -> Path:
     """The folder of the report of a retraining at `now`, epoch seconds."""
     return folder / "reports" / f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d-%H%M}"
-
-
-def _weigh_with(registry: ModelRegistry) -> Weigh:
-    def weigh_all(
-        evidence: Evidence, champion: Models, frozen: FrozenLabels, more_checks: Sequence[Check]
-    ) -> tuple[GateReport, Models | None]:
-        return weigh(evidence, champion, frozen, SPEC, more_checks)
-
-    return weigh_all
 
 
 @contextmanager

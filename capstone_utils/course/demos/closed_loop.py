@@ -169,7 +169,7 @@ class ClosedLoop:
         return pd.DataFrame({"frauds": alerts.size(), "caught": alerts.sum()})
 
     def _send(self, day: int) -> None:
-        """A day's scores by the champion, and the labels that become known on it."""
+        """A day's scores by the champion, and the labels that become known on it, in the order of time."""
         if self.registry.champion() != self._classifier.version:
             self._classifier = Classifier(self.registry.load())
         version, spec = self._classifier.version, SPEC.hash[:SPEC_DIGITS]
@@ -178,13 +178,17 @@ class ClosedLoop:
         verdicts = self._classifier.classify(features)
         self.frame.loc[self.frame.index[rows], "alert"] = [verdict.fraud for verdict in verdicts]
         self.frame.loc[self.frame.index[rows], "version"] = version
+        messages = [
+            (label.known_at_us, self.settings.labels_topic, label.to_json(), label.key)
+            for label in self._labels
+            if self.world.moment(day) <= label.known_at_us < self.world.moment(day + 1)
+        ]
         for row, values, verdict in zip(rows.tolist(), features.tolist(), verdicts, strict=True):
             transaction = self._transactions[row]
             message = encode(transaction, row, values, verdict, version, spec)
-            self._producer.send(self.settings.scores_topic, message, transaction.key)
-        for label in self._labels:
-            if self.world.moment(day) <= label.known_at_us < self.world.moment(day + 1):
-                self._producer.send(self.settings.labels_topic, label.to_json(), label.key)
+            messages.append((transaction.event_time_us, self.settings.scores_topic, message, transaction.key))
+        for _, topic, message, key in sorted(messages):
+            self._producer.send(topic, message, key)
         self._producer.flush()
 
     def _shadow(self, version: str) -> Sequence[Check]:

@@ -42,7 +42,7 @@ BURNT_BY_FAILURES = (
 RINGING = (
     'max by (alertname) (ALERTS{alertstate="firing", severity!="none"} * 2\n'
     '  or ALERTS{alertstate="pending", severity!="none"})\n'
-    '  or label_replace(vector(0), "alertname", "no alert", "", "")'
+    '  or label_replace(0 * absent(ALERTS{severity!="none"}), "alertname", "no alert", "", "")'
 )
 LATENCY_COLORS = {"p50 http": GREEN, "p95 http": ORANGE, "p99 http": RED}
 LATENCY_COLORS |= {"p50 stream": BLUE, "p95 stream": PURPLE, "p99 stream": YELLOW}

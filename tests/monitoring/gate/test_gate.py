@@ -12,7 +12,7 @@ import xgboost as xgb
 from benchmarks.gate import poisons
 from capstone_utils.course.rehearsal import hidden
 from capstone_utils.features.spec import BRIEF, SPEC
-from capstone_utils.monitoring.gate import gate
+from capstone_utils.monitoring.gate import gate, honesty
 from capstone_utils.monitoring.gate.challenger import learnt, split_now, train_challenger
 from capstone_utils.monitoring.gate.evidence import gather, golden_users
 from capstone_utils.monitoring.gate.gate import weigh
@@ -20,6 +20,7 @@ from capstone_utils.monitoring.gate.golden import FrozenLabels, InvalidFrozenLab
 from capstone_utils.monitoring.gate.honesty import honesty_checks
 from capstone_utils.monitoring.gate.model_checks import Pair, gain_checks, golden_checks, serving_checks
 from capstone_utils.monitoring.gate.paired import verdicts
+from capstone_utils.serving.training.train import train_xgboost
 from capstone_utils.transaction import DAY_SECONDS
 from tests.small_world import NOW
 
@@ -126,6 +127,21 @@ def compared(recall, precision):
     """A comparison with these intervals of the differences, and no difference of money."""
     table = pd.DataFrame([recall, precision, (0.0, 0.0)], ["recall", "precision", "money"], ["low", "high"])
     return table.assign(champion=0.9, challenger=0.9, difference=table.mean(axis=1))
+
+
+@pytest.mark.parametrize(("knowing", "passed"), [(1, True), (honesty.SHUFFLES, False)])
+def test_what_is_known_after_one_shuffle_is_chance_and_after_every_one_a_leak(
+    rehearsal, evidence, monkeypatch, knowing, passed
+):
+    boosters = iter([rehearsal.champion.score.booster] * knowing)
+
+    def leaking(*arguments, **named):
+        return next(boosters, None) or train_xgboost(*arguments, **named)
+
+    monkeypatch.setattr(honesty, "train_xgboost", leaking)
+    check = honesty.shuffled_labels(evidence, evidence.golden & evidence.settled)
+    assert check.passed is passed
+    assert (check.value > 10) is not passed
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from benchmarks.kept import keep
 from capstone_utils.course.materials import course_stream, ensure_enriched, ensure_models
 from capstone_utils.course.results import Figure
 from capstone_utils.ingestion.frames import transactions_of
-from capstone_utils.process import bind
+from capstone_utils.process import free_ports
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.settings import ROOT, Settings
 from capstone_utils.transaction import DAY_US, Transaction
@@ -78,8 +78,7 @@ def ours(settings: Settings, state: str) -> Iterator[int]:
 @contextlib.contextmanager
 def the_brief_s(settings: Settings) -> Iterator[int]:
     """The port of the brief's service, once it answers."""
-    with bind("127.0.0.1", 0) as probe:
-        port = probe.getsockname()[1]
+    [port] = free_ports("127.0.0.1", 0)
     model = str(ModelRegistry(settings.models_dir).path() / "predict_model.json")
     with process([sys.executable, "-m", "benchmarks.brief_app", model, str(port)]) as server:
         while True:

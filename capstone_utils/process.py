@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 END_SECONDS = 12.0  # after a signal to stop
@@ -115,6 +116,16 @@ def bind(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def free_ports(host: str, *ports: int) -> list[int]:
+    """The ports if they can be listened on now, and for each 0 any free one: no two of them are the same.
+
+    Raises:
+        OSError: when one of them cannot.
+    """
+    with ExitStack() as held:  # one that is let go could be given out again
+        return [int(held.enter_context(bind(host, port)).getsockname()[1]) for port in ports]
 
 
 def supervise(command: Sequence[str], grace_seconds: float = 10.0) -> int:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.files import only_one, write_text
-from capstone_utils.process import Child, alive, bind
+from capstone_utils.process import Child, alive, free_ports
 from capstone_utils.settings import Settings, variable
 
 _children: dict[Path, Child] = {}
@@ -89,7 +89,7 @@ class LocalServer:
         """
         port = getattr(settings, cls.port_setting)
         try:
-            port = free_port(settings.host, port)
+            [port] = free_ports(settings.host, port)
         except OSError as error:
             name = variable(cls.port_setting)
             raise cls.error(
@@ -157,13 +157,3 @@ class LocalServer:
     ) -> None:
         if self.started:
             self.stop()
-
-
-def free_port(host: str, port: int = 0) -> int:
-    """`port` if it can be listened on now; any free port for 0.
-
-    Raises:
-        OSError: when it cannot.
-    """
-    with bind(host, port) as probe:
-        return int(probe.getsockname()[1])

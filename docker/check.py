@@ -15,7 +15,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,7 +31,7 @@ from capstone_utils.ingestion.streaming.producer import DeliveryFailed, produce
 from capstone_utils.ingestion.streaming.topics import end_offsets
 from capstone_utils.monitoring.dashboards.catalogue import DASHBOARDS
 from capstone_utils.monitoring.prometheus.client import PrometheusClient
-from capstone_utils.process import bind
+from capstone_utils.process import free_ports
 from capstone_utils.serving.model.booster import ThresholdedModel
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
@@ -55,8 +54,7 @@ class System:
     """The containers of one run: free ports, a work directory, a key and a password of its own."""
 
     def __init__(self, work_dir: Path, without: list[str]) -> None:
-        with ExitStack() as stack:
-            ports = [stack.enter_context(bind("127.0.0.1", 0)).getsockname()[1] for _ in range(5)]
+        ports = free_ports("127.0.0.1", 0, 0, 0, 0, 0)
         key, grafana_login = secrets.token_hex(), ("admin", secrets.token_hex())
         self.settings = Settings(
             kafka_port=ports[0],

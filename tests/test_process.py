@@ -5,12 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from capstone_utils.process import Child
+from capstone_utils import process
+from capstone_utils.process import Child, bind, free_ports
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
@@ -63,3 +67,26 @@ def test_a_server_that_ends_by_itself_has_the_last_word_in_its_log(tmp_path):
     child = Child([sys.executable, "-c", "import time; time.sleep(0.2); print('goodbye')"], tmp_path / "log")
     wait_until(lambda: not child.running())
     assert child.tail() == "goodbye"
+
+
+def test_ports_that_are_chosen_together_differ_from_each_other_and_from_the_given_one(monkeypatch):
+    held = set()
+
+    @contextmanager
+    def lowest(host, port):
+        """A bound socket as on a machine that gives out a port again as soon as it is free."""
+        port = port or next(number for number in count(9_000) if number not in held)
+        held.add(port)
+        yield SimpleNamespace(getsockname=lambda: (host, port))
+        held.remove(port)
+
+    monkeypatch.setattr(process, "bind", lowest)
+    assert free_ports("127.0.0.1", 9_000, 0, 0) == [9_000, 9_001, 9_002]
+    assert not held
+
+
+def test_a_port_that_is_taken_is_not_free():
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(OSError, match="in use"):
+            free_ports("127.0.0.1", taken.getsockname()[1])

@@ -16,8 +16,7 @@ from capstone_utils.ingestion.streaming.connection import PREFIX
 from capstone_utils.ingestion.streaming.dead_letter_replay import replay
 from capstone_utils.ingestion.streaming.producer import produce
 from capstone_utils.ingestion.streaming.reader import consume
-from capstone_utils.process import Child
-from capstone_utils.servers import free_port
+from capstone_utils.process import Child, free_ports
 from tests.faults.house import House
 
 PASSWORD = "correct-horse"
@@ -52,14 +51,14 @@ def certificate(tmp_path_factory):
 @pytest.fixture(scope="module")
 def secure(certificate, tmp_path_factory, broker):
     """The settings of a broker with SASL_SSL."""
-    settings = replace(broker.settings, work_dir=tmp_path_factory.mktemp("secure"), kafka_port=free_port("127.0.0.1"))
+    port, inner, controller = free_ports("127.0.0.1", 0, 0, 0)
+    settings = replace(broker.settings, work_dir=tmp_path_factory.mktemp("secure"), kafka_port=port)
     folder = Broker.directory_in(settings)
     folder.mkdir(parents=True)
-    controller = free_port("127.0.0.1")
-    configure(folder, "127.0.0.1", settings.kafka_port, controller)
+    configure(folder, "127.0.0.1", port, controller)
     properties = folder / PROPERTIES_FILE
     kept = [line for line in properties.read_text().splitlines() if "listeners=" not in line]
-    places = {"port": settings.kafka_port, "inner": free_port("127.0.0.1"), "controller": controller}
+    places = {"port": port, "inner": inner, "controller": controller}
     added = SECURED.format(**places, plain=PLAIN, password=PASSWORD, keys=certificate[0])
     properties.write_text("\n".join(kept) + added)
     jars = os.pathsep.join(map(str, fetch_jars(LOCK, settings.cache_dir)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +28,7 @@ from capstone_utils.monitoring.prometheus.rules import RULE_FILES, faster
 from capstone_utils.monitoring.prometheus.server import Prometheus, start_prometheus
 from capstone_utils.monitoring.release.ledger import REFUSED, Ledger
 from capstone_utils.monitoring.release.report import write_report
-from capstone_utils.process import Child, bind
+from capstone_utils.process import Child, free_ports
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import Models
 from capstone_utils.serving.reference import SCORE, make_reference
@@ -103,13 +103,11 @@ def running_system(broker: Settings, folder: Path) -> Iterator[System]:
 
 
 def _settings(broker: Settings, folder: Path) -> Settings:
-    with ExitStack() as stack:
-        free = [stack.enter_context(closing(bind("127.0.0.1", 0))).getsockname()[1] for _ in PORTS]
     topics = {
         f"{name}_topic": f"{name}-{folder.name}"
         for name in ("transactions", "scores", "labels", "shadow", "dead_letter")
     }
-    ports = dict(zip(PORTS, free, strict=True))
+    ports = dict(zip(PORTS, free_ports("127.0.0.1", *len(PORTS) * [0]), strict=True))
     return replace(broker, work_dir=folder, publish_scores=True, worker_group=folder.name, **topics, **ports)
 
 

@@ -36,7 +36,7 @@ from capstone_utils.monitoring.release.ledger import Ledger
 from capstone_utils.monitoring.release.retrain import retrain
 from capstone_utils.monitoring.release.shadow import shadow
 from capstone_utils.monitoring.release.watch import Watched, watch
-from capstone_utils.process import Child, bind
+from capstone_utils.process import Child, free_ports
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.model.store import Models
@@ -259,8 +259,7 @@ def days_of(evidence: Evidence) -> pd.DataFrame:
 def _own_settings(settings: Settings) -> Settings:
     """Settings with a work directory, a port and topics of the loop's own."""
     run = time.time_ns()
-    with bind(settings.host, 0) as free:
-        port = free.getsockname()[1]
+    [port] = free_ports(settings.host, 0)
     return replace(
         settings,
         work_dir=settings.work_dir / "loop",

@@ -19,7 +19,8 @@ from capstone_utils.ingestion.broker.data_directory import (
 from capstone_utils.ingestion.broker.java import find_java
 from capstone_utils.ingestion.broker.maven import fetch_jars
 from capstone_utils.ingestion.streaming.clients import NoBroker, open_admin
-from capstone_utils.servers import LocalServer, free_port
+from capstone_utils.process import free_ports
+from capstone_utils.servers import LocalServer
 from capstone_utils.settings import Settings
 
 LOCK = Path(__file__).with_name("kafka.lock.tsv")
@@ -74,7 +75,8 @@ def start_broker(settings: Settings) -> Broker:
 def _start(settings: Settings) -> Broker:
     java, jars = find_java(), fetch_jars(LOCK, settings.cache_dir)
     broker = Broker.at_free_port(settings)
-    configure(broker.directory, settings.host, broker.port, controller_port=free_port(settings.host))
+    port, controller_port = free_ports(settings.host, broker.port, 0)
+    configure(broker.directory, settings.host, port, controller_port)
     command = ["env", "LC_ALL=C.UTF-8", str(java)]  # Java takes the encoding of paths from the locale
     command += ["-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOGGING}"]
     command += ["-cp", os.pathsep.join(map(str, jars))]

@@ -19,7 +19,7 @@ from capstone_utils.features.enriched import enrich, write_enriched
 from capstone_utils.features.offline.offline import offline_features
 from capstone_utils.features.spec import SPEC
 from capstone_utils.ingestion.frames import transactions_of
-from capstone_utils.process import bind
+from capstone_utils.process import bind, free_ports
 from capstone_utils.serving.model.classifier import Classifier
 from capstone_utils.serving.model.registry import ModelRegistry
 from capstone_utils.serving.service import main, server
@@ -213,8 +213,7 @@ def test_a_service_whose_parts_fail_to_start_leaves_no_port_taken(models, monkey
         raise RuntimeError("no watch today")
 
     before = set(threading.enumerate())
-    with bind("127.0.0.1", 0) as api, bind("127.0.0.1", 0) as metrics:
-        ports = {"api_port": api.getsockname()[1], "metrics_port": metrics.getsockname()[1]}
+    ports = dict(zip(("api_port", "metrics_port"), free_ports("127.0.0.1", 0, 0), strict=True))
     monkeypatch.setattr(server, "ParityWatch", broken)
     with pytest.raises(RuntimeError, match="no watch today"):
         start_service(Settings(**ports), Scorer(models))

@@ -30,7 +30,6 @@ NBVAL = ("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-q",
 PORTS = ("KAFKA", "API", "METRICS", "WORKER_METRICS", "FEEDBACK_METRICS", "PROMETHEUS", "ALERTMANAGER", "PAGER")
 ANY_PORTS = {f"CAPSTONE_{name}_PORT": "0" for name in PORTS}  # free ones
 OWN_OPTIONS = ("-o", "addopts=", "-o", "filterwarnings=")  # the test suite's are not for notebooks
-LANES = 3  # one for the tests, two for the notebooks
 LEAST_COVERED = 5  # modules that are named
 SLOWEST = 12  # folders of tests that are named
 
@@ -47,13 +46,13 @@ class Outcome(NamedTuple):
 def run_checks() -> int:
     """Run every check, even after a failure; return 0 when all held, else 1.
 
-    The notebooks run beside the tests, two at a time: on two cores, what waits leaves room for others. What they print
-    is shown when all have ended.
+    A machine has two cores: the notebooks run beside the tests, and two at a time after them. What they print is shown
+    when all have ended.
     """
     shutil.rmtree(SCRATCH, ignore_errors=True)
     SCRATCH.mkdir(parents=True)
     steps: dict[str, Step] = {"style": _style, "types": partial(_run, "mypy"), "tests": _tests}
-    with ThreadPoolExecutor(LANES) as lanes:
+    with ThreadPoolExecutor(max_workers=2) as lanes:
         first = lanes.submit(lambda: [_outcome(name, step, None) for name, step in steps.items()])
         others = {SCRATCH / f"{name}.log": lanes.submit(_logged, name, step) for name, step in _notebooks().items()}
         outcomes = [*first.result(), *(other.result() for other in others.values())]

@@ -15,6 +15,7 @@ from capstone_utils.transaction import DAY_SECONDS, SECOND_US
 # Reported frauds; fewer say too little.
 TRAINING_FRAUDS, VALIDATING_FRAUDS, DECIDING_FRAUDS, GOLDEN_FRAUDS = 300, 20, 100, 50
 SURE, ORDINARY = 0.99, 0.01  # probabilities of which the champion is sure, of either kind
+SUREST = 20  # alerts at least that labels are compared with: a champion that has seen little is seldom so sure
 FLOW_DAYS, USUAL_DAYS = 2, 28
 MOSTLY = 0.8  # of a shop's alerts
 
@@ -42,7 +43,7 @@ def tampering_checks(
     asked of reports alone is asked there.
     """
     fraud, settled = evidence.fraud, evidence.settled & latest
-    sure, ordinary = settled & (champion.probabilities >= SURE), champion.probabilities < ORDINARY
+    sure, ordinary = _surest(champion, settled), champion.probabilities < ORDINARY
     usual = share(fraud, settled) / usual_share if usual_share else np.nan
     return [
         Check("reported_share", usual, "share of fraud, beside the share that the champion learnt from", 0.5, 1.7),
@@ -60,6 +61,16 @@ def tampering_checks(
             most=0.25,
         ),
     ]
+
+
+def _surest(champion: Verdicts, settled: Booleans) -> Booleans:
+    """A mask of the settled alerts of which the champion is sure; where they are few, of its surest ones."""
+    alerts = np.flatnonzero(settled & champion.alerts)
+    ranked = alerts[np.argsort(-champion.probabilities[alerts], kind="stable")]
+    number = max(SUREST, int((champion.probabilities[alerts] >= SURE).sum()))
+    mask = np.zeros(len(settled), dtype=bool)
+    mask[ranked[:number]] = True
+    return mask
 
 
 def frozen_check(changed: Booleans) -> Check:

@@ -12,7 +12,7 @@ import xgboost as xgb
 from benchmarks.gate import poisons
 from capstone_utils.course.rehearsal import hidden
 from capstone_utils.features.spec import BRIEF, SPEC
-from capstone_utils.monitoring.gate import gate, honesty
+from capstone_utils.monitoring.gate import gate, honesty, label_checks
 from capstone_utils.monitoring.gate.challenger import learnt, split_now, train_challenger
 from capstone_utils.monitoring.gate.evidence import gather, golden_users
 from capstone_utils.monitoring.gate.gate import weigh
@@ -95,6 +95,12 @@ def test_the_manifest_says_what_was_learnt(weighed, evidence):
 def test_poisoned_labels_are_refused_before_anything_learns_from_them(rehearsal, frozen, poison, by):
     evidence = rehearsal.evidence(NOW, poisons(rehearsal, NOW)[poison])
     assert by in refused(evidence, rehearsal.champion, frozen)
+
+
+def test_hidden_reports_are_found_with_a_champion_that_is_never_quite_sure(rehearsal, frozen, monkeypatch):
+    monkeypatch.setattr(label_checks, "SURE", 1.1)
+    evidence = rehearsal.evidence(NOW, hidden(rehearsal.reports))
+    assert "contradictions" in refused(evidence, rehearsal.champion, frozen)
 
 
 @pytest.fixture(scope="module")

@@ -83,8 +83,7 @@ def shuffled_labels(evidence: Evidence, rows: Booleans) -> Check:
     fraud = (golden["is_fraud"] == 1).to_numpy()
     least = np.inf
     for seed in range(SHUFFLES):
-        labels = np.random.default_rng(seed).permutation(split.known["is_fraud"])
-        known = split.known.assign(is_fraud=labels)
+        known = split.known.assign(is_fraud=np.random.default_rng(seed).permutation(split.known["is_fraud"]))
         train, validation = (known.loc[part.index] for part in (split.train, split.validation))
         shuffled = Split(train, validation, split.test, known)
         booster = train_xgboost(shuffled, evidence.spec.names, parameters={"eta": 0.5})

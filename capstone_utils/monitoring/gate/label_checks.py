@@ -65,11 +65,9 @@ def tampering_checks(
 
 def _surest(champion: Verdicts, settled: Booleans) -> Booleans:
     """A mask of the settled alerts of which the champion is sure; where they are few, of its surest ones."""
-    alerts = np.flatnonzero(settled & champion.alerts)
-    ranked = alerts[np.argsort(-champion.probabilities[alerts], kind="stable")]
-    number = max(SUREST, int((champion.probabilities[alerts] >= SURE).sum()))
-    mask = np.zeros(len(settled), dtype=bool)
-    mask[ranked[:number]] = True
+    alerts = settled & champion.alerts
+    surest = np.sort(champion.probabilities[alerts])[-SUREST:]
+    mask: Booleans = alerts & (champion.probabilities >= surest.min(initial=SURE))
     return mask
 
 

@@ -14,9 +14,7 @@ from capstone_utils.ingestion.streaming.topics import end_offsets
 
 HOUR_US = 3_600_000_000
 BUSY = "This machine is busy:"
-
-
-FIRST_SECONDS, NEXT_SECONDS = 2.0, 1.5  # the three reads take three and a half: two of them run side by side
+FIRST_SECONDS, NEXT_SECONDS = 2.0, 1.5  # three and a half in all: the second and the third read run side by side
 AT_EASE = 0.5  # of those seconds: a machine on which our own read takes longer is busy
 
 

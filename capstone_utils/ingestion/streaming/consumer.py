@@ -41,6 +41,10 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python is not type
 
     kafka-python 3.0.12 raises the first time, and from then on never returns from `poll`. A partition that is paused
     lets the others go on.
+
+    It ends each joining of its group, too. kafka-python 3.0.12 joins anew when it learns of partitions (nearly each
+    start does, and each partition added); a poll that times out meanwhile made it forget this, and it read nothing
+    any more. Kafka's own Java client had the same fault (KAFKA-9815).
     """
 
     def __init__(self, bootstrap_servers: str, **config: Any) -> None:
@@ -49,6 +53,8 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python is not type
         self._parse = self._fetcher._parse_fetched_data
         self._fetcher.PartitionRecords = _Records
         self._fetcher._parse_fetched_data = self._parse_fetched
+        self._must_join = self._coordinator.need_rejoin
+        self._coordinator.need_rejoin = self._need_rejoin
 
     def poll(
         self, timeout_ms: float = 0, max_records: int | None = None, update_offsets: bool = True
@@ -64,6 +70,12 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python is not type
             self.seek(TopicPartition(batch.topic, batch.partition), pass_over(self._given_up, batch))
             return {}
         return polled
+
+    def _need_rejoin(self) -> bool:
+        if not self._must_join():
+            return False
+        self._coordinator.request_rejoin()  # holds until it has joined
+        return True
 
     def _parse_fetched(self, fetch: CompletedFetch) -> Fetcher.PartitionRecords | None:
         try:

@@ -1,10 +1,12 @@
 """Every codec is read; what cannot be unpacked is named each time, and left out only where somebody said so."""
 
+import time
+
 import pytest
 from confluent_kafka import Producer
 from kafka import TopicPartition
 
-from capstone_utils.ingestion.streaming.consumer import GIVEN_UP, UnreadableBatch, given_up_offsets
+from capstone_utils.ingestion.streaming.consumer import GIVEN_UP, Consumer, UnreadableBatch, given_up_offsets
 from capstone_utils.ingestion.streaming.partition_log import assigned_consumer, read_partition
 from capstone_utils.ingestion.streaming.reader import consume
 from capstone_utils.settings import InvalidSetting
@@ -94,6 +96,17 @@ def test_a_group_reads_the_other_partitions_and_commits_nothing_of_what_it_could
     assert [(batch.partition, batch.offset) for batch in read.unreadable] == [(0, 5)]
     monkeypatch.setenv(GIVEN_UP, f"{two_partitions}/0/5-9")
     assert [received.offset for received in consume(*where, 5, 30)] == [10, 11, 12, 13, 14]
+
+
+def test_polls_that_end_before_the_group_has_joined_lose_no_partition(broker, two_partitions):
+    for number in range(4):  # the broker's very first group is slow, and knows the partitions when it joins
+        offsets, deadline = [], time.monotonic() + 20
+        group = {"group_id": f"group-{number}-of-{two_partitions}", "auto_offset_reset": "earliest"}
+        with Consumer(broker.bootstrap_servers, **group) as consumer:
+            consumer.subscribe([two_partitions])
+            while len(offsets) < 30 and time.monotonic() < deadline:
+                offsets += [record.offset for records in consumer.poll(5).values() for record in records]
+        assert sorted(offsets) == sorted([*range(15), *range(15)])
 
 
 @pytest.mark.parametrize("text", ["5-9", "payments/0/9-5", "payments/0/5", "payments/0/5-9;payments/1/5-9"])

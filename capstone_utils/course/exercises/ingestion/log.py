@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
-from kafka import KafkaConsumer
 
 from capstone_utils.course.exercises.exercise import Exercise, Wrong, about
+from capstone_utils.ingestion.streaming.consumer import Consumer
 from capstone_utils.ingestion.streaming.topics import end_offsets
 
 HOUR_US = 3_600_000_000
 BUSY = "This machine is busy:"
-FIRST_SECONDS, NEXT_SECONDS = 2.0, 1.5  # three and a half in all: the second and the third read run side by side
+FIRST_SECONDS, NEXT_SECONDS = 1.75, 1.25  # three in all: the second and the third read run side by side
 AT_EASE = 0.5  # of those seconds: a machine on which our own read takes longer is busy
 
 
@@ -52,14 +52,11 @@ def _place(answer: tuple[int, int], placed: pd.DataFrame, bootstrap_servers: str
 def _busy(bootstrap_servers: str, topic: str, messages: int, seconds: float) -> bool:
     """True when our own consumer, of a new group, takes more than its share of `seconds` to read all messages."""
     end, number = time.monotonic() + AT_EASE * seconds, 0
-    with KafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap_servers,
-        group_id=f"exercise-ours-{time.time_ns()}",
-        auto_offset_reset="earliest",
-    ) as consumer:
+    group = f"exercise-ours-{time.time_ns()}"
+    with Consumer(bootstrap_servers, group_id=group, auto_offset_reset="earliest") as consumer:
+        consumer.subscribe([topic])
         while number < messages and time.monotonic() < end:
-            number += sum(map(len, consumer.poll(timeout_ms=100).values()))
+            number += sum(map(len, consumer.poll(timeout_ms=500).values()))
     return number < messages
 
 
@@ -154,7 +151,7 @@ def read_all(topic, group, seconds):
     how = dict(auto_offset_reset='earliest', enable_auto_commit=False)
     with KafkaConsumer(topic, bootstrap_servers=where, group_id=group, **how) as consumer:
         while time.monotonic() < deadline:
-            for records in consumer.poll(timeout_ms=100).values():
+            for records in consumer.poll(timeout_ms=500).values():
                 messages += records
             consumer.commit()
     return messages""",
@@ -162,6 +159,7 @@ def read_all(topic, group, seconds):
         hints=(
             "`time.monotonic() + seconds` is the deadline. Ask it in the `while`.",
             "`poll` returns a dictionary: partition to list of messages. It may be empty.",
+            "The first polls also join the group. Give each poll half a second: `timeout_ms=500`.",
             "A group that has committed nothing begins where `auto_offset_reset` says.",
         ),
         wrong=(
@@ -171,7 +169,7 @@ def read_all(topic, group, seconds):
     messages, end = [], time.monotonic() + seconds
     with KafkaConsumer(topic, bootstrap_servers=where, group_id=group, **how) as consumer:
         while time.monotonic() < end:
-            messages += [m for part in consumer.poll(timeout_ms=100).values() for m in part]
+            messages += [m for part in consumer.poll(timeout_ms=500).values() for m in part]
     return messages""",
                 "The second read of the same group found 9 again",
             ),
@@ -181,7 +179,7 @@ def read_all(topic, group, seconds):
     messages = []
     with KafkaConsumer(topic, bootstrap_servers=where, group_id=group, **how) as consumer:
         while True:
-            messages += [m for part in consumer.poll(timeout_ms=100).values() for m in part]
+            messages += [m for part in consumer.poll(timeout_ms=500).values() for m in part]
     return messages""",
                 "Your code still ran after 4 seconds. Stop when the time is up.",
             ),
@@ -190,7 +188,7 @@ def read_all(topic, group, seconds):
     messages, end = [], time.monotonic() + seconds
     with KafkaConsumer(topic, bootstrap_servers=where, group_id=group) as consumer:
         while time.monotonic() < end:
-            messages += [m for part in consumer.poll(timeout_ms=100).values() for m in part]
+            messages += [m for part in consumer.poll(timeout_ms=500).values() for m in part]
     return messages""",
                 "The first read found 0 of 9. A group without a committed offset begins at the end",
             ),

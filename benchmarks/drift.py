@@ -23,10 +23,10 @@ from benchmarks.drift_contenders import CONTENDERS, EVIDENTLY, Rings, days_of
 from benchmarks.drift_worlds import DRIFT_DAY, DRIFTS, FIRST_DAY, World, registry_of, world
 from benchmarks.kept import keep
 from capstone_utils.course.results import Figure
-from capstone_utils.monitoring.drift.reports import Report, category_of
+from capstone_utils.monitoring.drift.reports import Report
 from capstone_utils.monitoring.drift.watch import DriftWatch
 from capstone_utils.serving.reference import Reference
-from capstone_utils.transaction import DAY_US
+from capstone_utils.transaction import DAY_US, category_of
 
 SEEDS = tuple(range(3001, 3011))
 DRIFTED_SEEDS = 4  # the first so many also with each drift

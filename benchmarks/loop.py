@@ -1,8 +1,8 @@
 """The loop in simulated worlds: days until a new fraud is seen and learnt, and what verdicts were worth meanwhile.
 
 Day by day the champion scores, labels arrive, the drift watch looks; from its alarm on a challenger is trained every
-few days until one passes the gate, and every week afterwards. F1 and recall are by the simulator's truth. Two acts: a
-fraud of a new kind begins; thieves of the known kinds adapt.
+few days until one passes the gate, and every week afterwards. F1 and recall are by the simulator's truth. Three acts: a
+fraud of a new kind begins; thieves of the known kinds adapt; and the first again, with the kind of shop in the spec.
 """
 
 from __future__ import annotations
@@ -27,24 +27,43 @@ from capstone_utils.course.demos.closed_loop import days_of
 from capstone_utils.course.materials import COURSE
 from capstone_utils.course.rehearsal import CHAMPION_DAY, Rehearsal, rehearse
 from capstone_utils.course.results import Figure
-from capstone_utils.features.spec import SPEC
+from capstone_utils.features.spec import SPEC, FeatureSpec, State, Window
 from capstone_utils.ingestion.arrays import Booleans
 from capstone_utils.ingestion.simulation.simulator import Drift
-from capstone_utils.monitoring.drift.reports import Report, category_of
+from capstone_utils.monitoring.drift.reports import Report
 from capstone_utils.monitoring.drift.watch import MISSED, DriftWatch
 from capstone_utils.monitoring.gate.gate import weigh
 from capstone_utils.monitoring.gate.golden import FrozenLabels
 from capstone_utils.monitoring.gate.paired import verdicts
 from capstone_utils.serving.model.store import Models
-from capstone_utils.transaction import DAY_US
+from capstone_utils.transaction import DAY_SECONDS, DAY_US, category_of
 
 SEEDS = tuple(range(3002, 3012))  # 3001 was looked at while the gate was made
 DRIFT_DAY, DAYS = CHAMPION_DAY + 14, CHAMPION_DAY + 14 + 42
 RETRY_DAYS, WEEK = 3, 7
 HOUR_US = DAY_US // 24
 KEPT = "loop"
-NEW, ADAPT = "cash_out", "adapt"
-ADAPTED_SEEDS = 4  # the first so many also with thieves who adapt
+NEW: Drift = "cash_out"
+WITH_CATEGORY = FeatureSpec(
+    (
+        *SPEC.features,
+        Window("same_category_count_1h", "same", "category", 3600),
+        Window("same_category_count_24h", "same", "category", DAY_SECONDS),
+        State("is_new_category", "first_seen", "category"),
+    )
+)
+
+
+class Act(NamedTuple):
+    """What happens in so many worlds; its figures' names begin with `prefix`."""
+
+    prefix: str
+    drift: Drift
+    spec: FeatureSpec
+    worlds: int
+
+
+ACTS = (Act("", NEW, SPEC, 10), Act("adapt_", "adapt", SPEC, 4), Act("category_", NEW, WITH_CATEGORY, 10))
 
 
 class Promotion(NamedTuple):
@@ -101,7 +120,7 @@ class LoopedWorld:
         rows = self.frame["day"].to_numpy() == day
         now = verdicts(self.champion, self.frame[rows])
         self.alerts[rows] = now.alerts
-        names = list(SPEC.names)
+        names = list(self.world.spec.names)
         features = np.column_stack([self.frame.loc[rows, names].to_numpy(float), now.probabilities])
         times_us = (self.frame.loc[rows, "timestamp"].to_numpy() * 1e6).astype(np.int64)
         self.watch.add_scores(times_us, self.frame.loc[rows, "user_id"].to_numpy(), features, now.alerts)
@@ -123,7 +142,7 @@ class LoopedWorld:
 
     def _retrain(self, day: int) -> bool:
         evidence = self.world.evidence(day)
-        report, challenger = weigh(evidence, self.champion, self.frozen)
+        report, challenger = weigh(evidence, self.champion, self.frozen, spec=self.world.spec)
         if challenger is not None:
             self.frozen.freeze(evidence)
         if challenger is None or not report.passed:
@@ -140,17 +159,18 @@ def watch_of(models: Models) -> DriftWatch:
     return DriftWatch(models.reference)
 
 
-def one_world(seed: int, drift: Drift) -> dict[str, Any]:
+def one_world(seed: int, act: Act) -> dict[str, Any]:
     """The figures of one seed; days are counted from the drift."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        looped = LoopedWorld(rehearse(seed, replace(COURSE, drift=drift), DRIFT_DAY, DAYS), Path(folder))
+        world = rehearse(seed, replace(COURSE, drift=act.drift), DRIFT_DAY, DAYS, act.spec)
+        looped = LoopedWorld(world, Path(folder))
         looped.run()
     seen = [day for day in looped.alarms if day > 0]
     promoted = [day for day in looped.promotions if day > 0]
     row = {
         "seed": seed,
-        "drift": drift,
+        "act": act.prefix,
         "false_alarms": sum(day <= 0 for day in looped.alarms),
         "detection_days": seen[0] if seen else float("nan"),
         "recovery_days": promoted[0] if promoted else float("nan"),
@@ -161,9 +181,9 @@ def one_world(seed: int, drift: Drift) -> dict[str, Any]:
         "f1_after": looped.f1(28, 14),
         "seconds": time.perf_counter() - began,
     }
-    if drift == NEW:
+    if act.drift == NEW:
         row["new_recall_before"] = looped.recall_of_new(0)
-    if promoted and drift == NEW:
+    if promoted and act.drift == NEW:
         row["new_recall_just_after"] = looped.recall_of_new(promoted[0])
         row["new_recall_two_weeks_later"] = looped.recall_of_new(promoted[0] + 14)
     return row
@@ -171,7 +191,7 @@ def one_world(seed: int, drift: Drift) -> dict[str, Any]:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Medians over the worlds, and how many of them saw and learnt the new fraud."""
-    table = pd.DataFrame(rows).drop(columns=["seed", "drift", "seconds"])
+    table = pd.DataFrame(rows).drop(columns=["seed", "act", "seconds"])
     medians = {
         name: float(median(table[name].dropna())) if table[name].notna().any() else float("nan") for name in table
     }
@@ -189,16 +209,17 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help=f"write docs/{KEPT}.json, which the documents quote")
     options = parser.parse_args()
     rows = json.loads(options.rows.read_text()) if options.rows and options.rows.exists() else []
-    acts: dict[Drift, list[int]] = {NEW: options.seeds, ADAPT: options.seeds[:ADAPTED_SEEDS]}
-    done = {(row["seed"], row["drift"]) for row in rows}
-    left = [(seed, drift) for drift, seeds in acts.items() for seed in seeds if (seed, drift) not in done]
-    for seed, drift in tqdm(left, desc="worlds"):
-        rows.append(one_world(seed, drift))
+    done = {(row["seed"], row["act"]) for row in rows}
+    asked = [(seed, act) for act in ACTS for seed in options.seeds[: act.worlds]]
+    for seed, act in tqdm([each for each in asked if (each[0], each[1].prefix) not in done], desc="worlds"):
+        rows.append(one_world(seed, act))
         print(rows[-1], flush=True)
         if options.rows:
             options.rows.write_text(json.dumps(rows))
-    results = {"join_tps": rates(SCORES)["as_usual"]} | summary([row for row in rows if row["drift"] == NEW])
-    results |= {f"{ADAPT}_{name}": value for name, value in summary([r for r in rows if r["drift"] == ADAPT]).items()}
+    results = {"join_tps": rates(SCORES)["as_usual"]}
+    for act in ACTS:
+        figures = summary([row for row in rows if row["act"] == act.prefix])
+        results |= {f"{act.prefix}{name}": value for name, value in figures.items()}
     for name, value in results.items():
         print(f"{name:32}{value:10.3f}")
     if options.keep:

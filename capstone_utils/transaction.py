@@ -160,9 +160,22 @@ class Transaction(NamedTuple):
         return orjson.dumps(self.to_dict())
 
     @property
+    def category(self) -> str:
+        """The kind of shop, as `category_of` its name."""
+        return category_of(self.merchant)
+
+    @property
     def key(self) -> bytes:
         """The Kafka key: the user, so that one user's transactions stay in order on one partition."""
         return b"%d" % self.user_id
+
+
+def category_of(merchant: str) -> str:
+    """The kind of shop in a merchant's name, as "Gift Cards" in "Maple Gift Cards"; of one word, the name itself.
+
+    A bank has its merchant category code instead.
+    """
+    return merchant.partition(" ")[2] or merchant
 
 
 def parse_json(message: bytes | bytearray | memoryview | str | None) -> Any:

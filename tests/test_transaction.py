@@ -19,6 +19,7 @@ from capstone_utils.transaction import (
     SECOND_US,
     InvalidTransaction,
     Transaction,
+    category_of,
 )
 
 BRIEF = {
@@ -200,3 +201,11 @@ def test_a_transaction_from_the_future_is_none_and_a_clock_of_another_zone_is_to
 def test_a_record_that_does_not_know_its_time_bounds_nothing(timestamp_ms):
     transaction = of_time(NOON_US)
     assert Transaction.from_record(transaction.key, transaction.to_json(), timestamp_ms) == transaction
+
+
+def test_the_category_is_the_kind_of_shop():
+    assert [category_of(name) for name in ("Maple Gift Cards", "Harbor Grocery", "Amazon")] == [
+        "Gift Cards",
+        "Grocery",
+        "Amazon",
+    ]

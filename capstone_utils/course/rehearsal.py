@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capstone_utils.course.materials import COURSE
+from capstone_utils.features.spec import SPEC, FeatureSpec
 from capstone_utils.ingestion.simulation.simulator import Simulation, SimulatorConfig, simulate
 from capstone_utils.monitoring.gate.challenger import train_challenger
 from capstone_utils.monitoring.gate.evidence import Evidence, gather
@@ -28,10 +29,12 @@ class Rehearsal(NamedTuple):
     stream: Simulation
     reports: pd.DataFrame
     champion: Models
+    spec: FeatureSpec = SPEC
 
     def evidence(self, day: int, reports: pd.DataFrame | None = None) -> Evidence:
         """What was known at the midnight that begins `day`, counted from 0; with other reports, if they are given."""
-        return gather(self.stream.transactions, self.reports if reports is None else reports, self.moment(day))
+        known = self.reports if reports is None else reports
+        return gather(self.stream.transactions, known, self.moment(day), spec=self.spec)
 
     def moment(self, day: int) -> int:
         """The midnight that begins `day`, microseconds since 1970 UTC."""
@@ -39,19 +42,23 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    seed: int, config: SimulatorConfig = COURSE, drift_day: int | None = DRIFT_DAY, days: int = DAYS
+    seed: int,
+    config: SimulatorConfig = COURSE,
+    drift_day: int | None = DRIFT_DAY,
+    days: int = DAYS,
+    spec: FeatureSpec = SPEC,
 ) -> Rehearsal:
     """A world of `seed` in which a new fraud begins on `drift_day`, and a champion trained the day before it."""
     stream = simulate(replace(config, seed=seed, days=days, drift_day=drift_day))
     reports = reports_of(stream)
-    before = gather(stream.transactions, reports, stream.config.start_us() + CHAMPION_DAY * DAY_US)
-    return Rehearsal(stream, reports, train_challenger(before))
+    before = gather(stream.transactions, reports, stream.config.start_us() + CHAMPION_DAY * DAY_US, spec=spec)
+    return Rehearsal(stream, reports, train_challenger(before), spec)
 
 
 def without_new_fraud(world: Rehearsal) -> Rehearsal:
     """The same world, champion included, in which the new fraud never begins: the control."""
     steady = simulate(replace(world.stream.config, drift_day=None))
-    return Rehearsal(steady, reports_of(steady), world.champion)
+    return Rehearsal(steady, reports_of(steady), world.champion, world.spec)
 
 
 def reports_of(stream: Simulation) -> pd.DataFrame:

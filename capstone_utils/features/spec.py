@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from capstone_utils.errors import CapstoneError
 from capstone_utils.transaction import DAY_SECONDS, SECOND_US
@@ -17,8 +17,10 @@ from capstone_utils.transaction import DAY_SECONDS, SECOND_US
 # and oracle. The tests of the spec, of parity and of the reasons fail while one of them is missing.
 HISTORY = ("seconds_since_last", "speed_kmh", "amount_ratio")
 
+VALUE_COUNTS = ("distinct", "same")  # the aggregates over texts
+
 Key = Literal["user_id", "merchant"]
-Text = Literal["location", "merchant", "device"]
+Text = Literal["location", "merchant", "device", "category"]  # category: the kind of shop
 
 
 class InvalidSpec(CapstoneError):
@@ -29,13 +31,14 @@ class InvalidSpec(CapstoneError):
 class Window:
     """An aggregate over one key's transactions with event time in (t - delay - seconds, t - delay].
 
-    Without a delay this transaction itself is in it. `fraud_rate` is the share of those transactions that were reported
-    as fraud within `delay_seconds` of their event time. At time t, this is known for certain of each of them.
+    Without a delay this transaction itself is in it. `same` counts those that have its text. `fraud_rate` is the share
+    of those transactions that were reported as fraud within `delay_seconds` of their event time. At time t, this is
+    known for certain of each of them.
     """
 
     name: str
-    aggregate: Literal["count", "mean", "distinct", "fraud_rate"]
-    column: str  # "amount_cents" for count and mean, a text column for distinct, "is_fraud" for fraud_rate
+    aggregate: Literal["count", "mean", "distinct", "same", "fraud_rate"]
+    column: str  # "amount_cents" for count and mean, a text for distinct and same, "is_fraud" for fraud_rate
     seconds: int
     key: Key = "user_id"
     delay_seconds: int = 0
@@ -136,9 +139,15 @@ class FeatureSpec:
         return hashlib.sha256(json.dumps([declared, limits], sort_keys=True).encode()).hexdigest()
 
 
-_TEXTS = ("location", "merchant", "device")
+_TEXTS = get_args(Text)
 _KEYS = ("user_id", "merchant")
-_COLUMNS = {"count": ("amount_cents",), "mean": ("amount_cents",), "distinct": _TEXTS, "fraud_rate": ("is_fraud",)}
+_COLUMNS = {
+    "count": ("amount_cents",),
+    "mean": ("amount_cents",),
+    "distinct": _TEXTS,
+    "same": _TEXTS,
+    "fraud_rate": ("is_fraud",),
+}
 
 
 def _check_window(window: Window) -> None:
@@ -152,8 +161,8 @@ def _check_window(window: Window) -> None:
         wrong = f"key={window.key!r} is none of {', '.join(_KEYS)}"
     elif window.seconds <= 0 or window.delay_seconds < 0:
         wrong = f"seconds={window.seconds!r} after delay_seconds={window.delay_seconds!r} is no length of time"
-    elif window.aggregate == "distinct" and window.delay_seconds:
-        wrong = "distinct values are counted without a delay"
+    elif window.aggregate in VALUE_COUNTS and window.delay_seconds:
+        wrong = f"{window.aggregate} values are counted without a delay"
     elif window.aggregate == "fraud_rate" and not window.delay_seconds:
         wrong = "delay_seconds=0: fraud is not known at once; give the labels time"
     if wrong:

@@ -75,6 +75,8 @@ class Naive:
             return len(inside)
         if feature.aggregate == "distinct":
             return len({getattr(t, feature.column) for t in inside})
+        if feature.aggregate == "same":
+            return sum(getattr(t, feature.column) == getattr(now, feature.column) for t in inside)
         if not inside:
             return math.nan
         if feature.aggregate == "mean":

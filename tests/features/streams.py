@@ -26,7 +26,7 @@ payments = st.tuples(
     st.sampled_from([0, -500, 1, 1999, MAX_AMOUNT_CENTS, 12_345]),  # cents: zero, a refund, the largest
     steps,  # seconds after the one before
     st.sampled_from(["NY", "LA", "SF", "東京"]),
-    st.sampled_from(["Amazon", "Walmart", "Café", "Cafe\u0301"]),
+    st.sampled_from(["Amazon", "Walmart", "Maple Café", "Maple Cafe\u0301", "Harbor Café"]),
     st.sampled_from(["mobile", "desktop", "📱", "\x00\n\"'"]),
     st.integers(0, 7),  # 0: an earlier transaction again
 )
@@ -45,7 +45,7 @@ def as_log(rows: list[tuple]) -> list[Transaction]:
 
 
 def logs(min_size: int = 1, max_size: int = 40) -> st.SearchStrategy[list[Transaction]]:
-    """Arrival logs of two users at four merchants, of which two differ in their spelling alone."""
+    """Arrival logs of two users at five merchants, of which two differ in spelling alone and two are of one kind."""
     return st.lists(payments, min_size=min_size, max_size=max_size).map(as_log)
 
 
@@ -58,10 +58,10 @@ LABEL_DELAY = 300
 seconds = st.sampled_from([1, 300, 3600, 86_400])
 keys = st.sampled_from(["user_id", "merchant"])
 delays = st.sampled_from([0, 0, 60, 3600])
-texts = st.sampled_from(["location", "merchant", "device"])
+texts = st.sampled_from(["location", "merchant", "device", "category"])
 features = st.one_of(
     st.builds(Window, st.just(""), st.sampled_from(["count", "mean"]), st.just("amount_cents"), seconds, keys, delays),
-    st.builds(Window, st.just(""), st.just("distinct"), texts, seconds, keys),
+    st.builds(Window, st.just(""), st.sampled_from(["distinct", "same"]), texts, seconds, keys),
     st.builds(Window, st.just(""), st.just("fraud_rate"), st.just("is_fraud"), seconds, keys, st.just(LABEL_DELAY)),
     st.builds(State, st.just(""), st.just("first_seen"), texts),
     st.sampled_from([f for f in SPEC.features if isinstance(f, State | Daily)]),

@@ -15,6 +15,7 @@ from capstone_utils.features.plan import key_plan, other_keys
 from capstone_utils.features.spec import SPEC, FeatureSpec, State
 from capstone_utils.ingestion.arrays import Array, Booleans, Floats, Integers
 from capstone_utils.ingestion.places import distance_km
+from capstone_utils.transaction import category_of
 
 
 def offline_features(
@@ -65,7 +66,8 @@ def _reported(frame: pd.DataFrame, spec: FeatureSpec, labels: pd.DataFrame | Non
 
 def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> Integers:
     """The columns' values as integers from 0, shape (columns, rows)."""
-    codes = [pd.factorize(frame[column])[0] for column in columns]
+    values = (frame["merchant"].map(category_of) if column == "category" else frame[column] for column in columns)
+    codes = [pd.factorize(each)[0] for each in values]
     return np.array(codes, dtype=np.int64).reshape(len(columns), len(frame))
 
 

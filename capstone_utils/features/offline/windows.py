@@ -25,19 +25,24 @@ def window_values(plan: KeyPlan, keys: Array, ids: Array, facts: Array, codes: A
     values from 0. status (n,): filled for the user's plan; read for any other plan, which keeps only KEPT rows.
     """
     n = len(keys)
-    distinct = [(column, place) for column, places in enumerate(plan.distinct) for place in places]
+    texts = [
+        (column, place, own)
+        for column, places in enumerate(zip(plan.distinct, plan.same, strict=True))
+        for own in (0, 1)
+        for place in places[own]
+    ]
     values = np.full((n, len(plan.slots)), np.nan)
     kept = np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    counts = np.zeros((len(distinct), codes.max(initial=0) + 1), np.int64)
+    counts = np.zeros((len(texts), codes.max(initial=0) + 1), np.int64)
     _walk(
         np.argsort(keys, kind="stable"),  # one key after the other, arrival order kept
         (keys, ids, facts, codes),
         plan.key == "user_id",
         np.array(plan.ranges, dtype=np.int64).reshape(-1, 3),
-        np.array(distinct, dtype=np.int64).reshape(-1, 2),
+        np.array(texts, dtype=np.int64).reshape(-1, 3),
         np.array([plan.lateness_us, plan.retention_us, plan.max_events], dtype=np.int64),
         kept,
-        (counts, np.zeros(len(distinct), np.int64), np.zeros(len(distinct), np.int64)),
+        (counts, np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)),
         np.zeros(counts.shape[1] + 1, np.int64),
         np.zeros(ids.max(initial=0) + 1, np.bool_),
         status,
@@ -47,16 +52,20 @@ def window_values(plan: KeyPlan, keys: Array, ids: Array, facts: Array, codes: A
 
 
 @njit(cache=True)
-def _walk(order, log, decide, ranges, distinct, limits, kept, windows, mark, held, status, values):
-    """Fill `values`, and `status` if `decide` is true. The arrays from `kept` to `held` are working memory."""
+def _walk(order, log, decide, ranges, texts, limits, kept, windows, mark, held, status, values):
+    """Fill `values`, and `status` if `decide` is true. The arrays from `kept` to `held` are working memory.
+
+    texts (counts, 3): the column and the range of each count, and 1 where it counts the row's own value, 0 for distinct
+    ones.
+    """
     keys, ids, facts, codes = log
     times = kept[0]
     first, end, key = np.int64(0), np.int64(0), np.int64(-1)
     for i in order:
         if keys[i] != key:
-            _forget(kept, first, end, ids, codes, distinct, windows, held)
+            _forget(kept, first, end, ids, codes, texts, windows, held)
             first, end, key = np.int64(0), np.int64(0), keys[i]
-            for d in range(len(distinct)):
+            for d in range(len(texts)):
                 windows[2][d] = 0
         if decide and held[ids[i]]:
             status[i] = DUPLICATE
@@ -71,20 +80,21 @@ def _walk(order, log, decide, ranges, distinct, limits, kept, windows, mark, hel
         place = _after(times, first, end, time) if late else end
         _look(kept, first, end, place, time, cents, ranges, values[i])
         if late or status[i] != KEPT:
-            _recount(kept, first, place, time, i, codes, ranges, distinct, mark, values[i])
+            _recount(kept, first, place, time, i, codes, ranges, texts, mark, values[i])
         if status[i] != KEPT:
             continue
         _put(kept, end, place, time, i, cents, facts[2, i])
         end += 1
         held[ids[i]] = True
-        _follow(kept, end, place, i, codes, ranges, distinct, windows)
+        _follow(kept, end, place, i, codes, ranges, texts, windows)
         if not late:
-            for d in range(len(distinct)):
-                values[i, values.shape[1] - len(distinct) + d] = windows[1][d]
+            for d in range(len(texts)):
+                own = windows[0][d, codes[texts[d, 0], i]]
+                values[i, values.shape[1] - len(texts) + d] = own if texts[d, 2] else windows[1][d]
         oldest = _after(times, first, end, times[end - 1] - limits[1])
         if end - oldest > limits[2]:
             oldest = end - limits[2] // 2
-        _forget(kept, first, oldest, ids, codes, distinct, windows, held)
+        _forget(kept, first, oldest, ids, codes, texts, windows, held)
         first = oldest
 
 
@@ -121,22 +131,23 @@ def _look(kept, first, end, place, time, cents, ranges, values):
 
 
 @njit(cache=True)
-def _recount(kept, first, place, time, row, codes, ranges, distinct, mark, values):
-    """Write the number of distinct values in each range for an arrival at `place`.
+def _recount(kept, first, place, time, row, codes, ranges, texts, mark, values):
+    """Write the numbers of distinct values, and of the row's own value, in each range for an arrival at `place`.
 
     They are counted one by one. `mark` holds for each code the number of the count that saw it last; its last element
     numbers the counts.
     """
     times, rows = kept[0], kept[1]
-    for d in range(len(distinct)):
-        column, r = distinct[d]
+    for d in range(len(texts)):
+        column, r = texts[d, 0], texts[d, 1]
         mark[-1] += 1
-        count = 0
+        count = own = 0
         for before in range(_after(times, first, place, time - ranges[r, 1]), place + 1):
             code = codes[column, rows[before] if before < place else row]
             count += mark[code] != mark[-1]
+            own += code == codes[column, row]
             mark[code] = mark[-1]
-        values[len(values) - len(distinct) + d] = count
+        values[len(values) - len(texts) + d] = own if texts[d, 2] else count
 
 
 @njit(cache=True)
@@ -151,16 +162,16 @@ def _put(kept, end, place, time, row, cents, fraud):
 
 
 @njit(cache=True)
-def _follow(kept, end, place, row, codes, ranges, distinct, windows):
-    """Move each distinct count on to the latest window, after an insertion at `place`.
+def _follow(kept, end, place, row, codes, ranges, texts, windows):
+    """Move each count of texts on to the latest window, after an insertion at `place`.
 
-    `windows` holds by distinct count: the times that each code stands in the window, the number of codes that do, the
-    window's first place.
+    `windows` holds for each of `texts`: the times that each code stands in the window, the number of codes that do,
+    the window's first place.
     """
     times, rows = kept[0], kept[1]
     counts, sizes, start = windows
-    for d in range(len(distinct)):
-        column, r = distinct[d]
+    for d in range(len(texts)):
+        column, r = texts[d, 0], texts[d, 1]
         edge = times[end - 1] - ranges[r, 1]
         if times[place] <= edge:
             start[d] += 1
@@ -172,19 +183,19 @@ def _follow(kept, end, place, row, codes, ranges, distinct, windows):
 
 
 @njit(cache=True)
-def _forget(kept, first, oldest, ids, codes, distinct, windows, held):
+def _forget(kept, first, oldest, ids, codes, texts, windows, held):
     """Take the transactions from `first` to `oldest` out of ids and counts."""
     rows, start = kept[1], windows[2]
     for place in range(first, oldest):
         held[ids[rows[place]]] = False
-    for d in range(len(distinct)):
+    for d in range(len(texts)):
         while start[d] < oldest:
-            _drop(d, codes[distinct[d, 0], rows[start[d]]], windows)
+            _drop(d, codes[texts[d, 0], rows[start[d]]], windows)
 
 
 @njit(cache=True)
 def _drop(d, code, windows):
-    """Take the first transaction of distinct count `d`, which has `code`, out of its window."""
+    """Take the first transaction of count `d`, which has `code`, out of its window."""
     counts, sizes, start = windows
     counts[d, code] -= 1
     sizes[d] -= counts[d, code] == 0

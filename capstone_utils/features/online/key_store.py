@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from capstone_utils.features.online.layout import tuple_getter
+from capstone_utils.features.online.layout import texts_getter
 from capstone_utils.features.online.window_state import WindowState
 from capstone_utils.features.plan import KeyPlan
 from capstone_utils.transaction import Transaction
@@ -20,7 +20,7 @@ class KeyStore:
         self.plan = plan
         self.states: dict[Any, WindowState] = {}
         self._key = Transaction._fields.index(plan.key)
-        self._texts = tuple_getter([Transaction._fields.index(column) for column in plan.columns])
+        self._texts = texts_getter(plan.columns)
         self._empty = WindowState(len(plan.columns))
 
     def look(self, transaction: Transaction) -> list[float]:

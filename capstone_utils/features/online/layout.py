@@ -9,6 +9,7 @@ from typing import Any
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.plan import KeyPlan
 from capstone_utils.features.spec import HISTORY, Daily, Feature, FeatureSpec, State, Window
+from capstone_utils.transaction import Transaction
 
 Getter = Callable[[Sequence[Any]], tuple[Any, ...]]
 
@@ -38,6 +39,13 @@ def in_order(spec: FeatureSpec, plans: Sequence[KeyPlan]) -> Getter:
 
     slots = layout(spec, plans)
     return tuple_getter([slots.index(slot(feature)) for feature in spec.features])
+
+
+def texts_getter(columns: Sequence[str]) -> Callable[[Transaction], tuple[str, ...]]:
+    """A function that returns a transaction's texts in these columns."""
+    if all(column in Transaction._fields for column in columns):
+        return tuple_getter([Transaction._fields.index(column) for column in columns])
+    return lambda transaction: tuple(getattr(transaction, column) for column in columns)
 
 
 def tuple_getter(places: Sequence[int]) -> Getter:

@@ -10,7 +10,7 @@ import orjson
 from capstone_utils.features.daily_tables import DailyTable
 from capstone_utils.features.moment import MOMENT
 from capstone_utils.features.online.key_store import KeyStore
-from capstone_utils.features.online.layout import in_order, tuple_getter
+from capstone_utils.features.online.layout import in_order, texts_getter
 from capstone_utils.features.online.snapshot import seal, unseal
 from capstone_utils.features.online.user_state import UserState
 from capstone_utils.features.online.user_store import AWAKE_USERS, UserStore
@@ -54,8 +54,8 @@ class OnlineFeatures:
         self.late = self.too_late = self.duplicates = 0
         self.missing_daily = 0  # batch values that were missing or stale
         self._others = [KeyStore(key_plan(spec, key)) for key in other_keys(spec)]
-        self._texts = tuple_getter([FIELDS.index(column) for column in self._plan.columns])
-        self._values = tuple_getter([FIELDS.index(column) for column in spec.known_columns])
+        self._texts = texts_getter(self._plan.columns)
+        self._values = texts_getter(spec.known_columns)
         self._moment = [MOMENT[f.kind] for f in spec.features if isinstance(f, State) and f.kind in MOMENT]
         self._looks_back = any(isinstance(f, State) and f.kind in HISTORY for f in spec.features)
         self._daily_places = [spec.names.index(f.name) for f in spec.daily]

@@ -40,7 +40,7 @@ class UserState(WindowState):
         time = self.time_of[number]
         place = self.ids.index(number, bisect_left(self.times, time))
         cents = self.prefix_cents[place + 1] - self.prefix_cents[place]
-        kept: dict[str, Any] = {column: texts[place] for column, texts in zip(plan.columns, self.texts, strict=True)}
+        kept: dict[str, Any] = {column: texts[place] for column, texts in self._fields(plan.columns).items()}
         return transaction._replace(amount_cents=cents, event_time_us=time, **kept)
 
     def history(self, transaction: Transaction) -> list[float]:
@@ -89,10 +89,16 @@ class UserState(WindowState):
         """The kept transactions in event-time order; text fields other than the windows' `columns` are empty."""
         texts = {"location": [""] * len(self.ids), "merchant": [""] * len(self.ids), "device": [""] * len(self.ids)}
         texts["location"][-1:] = [self.last_location] * min(1, len(self.ids))
-        texts |= dict(zip(columns, self.texts, strict=True))
+        texts |= self._fields(columns)
         cents = [after - before for before, after in pairwise(self.prefix_cents)]
         users = [user_id] * len(self.ids)
         return list(starmap(Transaction, zip(self.ids, users, cents, self.times, *texts.values(), strict=True)))
+
+    def _fields(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        """The kept texts of those columns that are a transaction's own fields."""
+        return {
+            column: texts for column, texts in zip(columns, self.texts, strict=True) if column in Transaction._fields
+        }
 
     def to_list(self) -> list[Any]:
         """The state as plain values for JSON."""

@@ -20,12 +20,18 @@ def latest_until(time: int, times: list[int] | None) -> int:
     return times[place - 1] if times and place else NEVER
 
 
+def own_count(seen: list[int] | None, edge: int, time: int) -> int:
+    """The number of the ascending times in (edge, time], and one for the transaction itself."""
+    return bisect_right(seen, time) - bisect_right(seen, edge) + 1 if seen else 1
+
+
 class WindowState:
     """One key's transactions of the retention, in event-time order (equal times in order of arrival).
 
     A transaction costs O(log n) in the n kept. Counts and sums are differences between two places, which bisection
-    finds. Distinct values are those whose latest time lies in the window. A late transaction costs more for each one
-    that overtook it: these move up, and their values' earlier times are looked up.
+    finds. Distinct values are those whose latest time lies in the window; those of the same value are counted among its
+    times. A late transaction costs more for each one that overtook it: these move up, and their values' earlier times
+    are looked up.
     """
 
     __slots__ = ("fraud_times", "ids", "latest_us", "prefix_cents", "recent", "reported", "seen_at", "texts", "times")
@@ -80,6 +86,8 @@ class WindowState:
                 if others:
                     distinct_count += sum(before > edge for before in others)
                 values.append(float(distinct_count))
+            for place in plan.same[column]:
+                values.append(float(own_count(seen, edges[place], time)))
         return values
 
     def _look_now(self, plan: KeyPlan, time: int, cents: int, texts: Sequence[str]) -> list[float]:
@@ -107,6 +115,8 @@ class WindowState:
                 else:
                     edge = time - plan.widths[place]
                     values.append(float(size - bisect_right(recent, edge) + (own <= edge)))
+            for place in plan.same[column]:
+                values.append(float(own_count(seen, time - plan.widths[place], time)))
         return values
 
     def add(self, plan: KeyPlan, number: int, time: int, cents: int, texts: Sequence[str]) -> None:

@@ -18,14 +18,6 @@ UNNAMED = "unknown"
 SILENCE = 20.0  # reports that were due and did not come
 
 
-def category_of(merchant: str) -> str:
-    """The kind of shop in a merchant's name, as "Gift Cards" in "Maple Gift Cards"; of one word, the name itself.
-
-    A bank has its merchant category code instead.
-    """
-    return merchant.partition(" ")[2] or merchant
-
-
 class Report(NamedTuple):
     """A transaction reported as fraud. Reports are taken in the order of these fields, and each transaction once."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from capstone_utils.monitoring.drift.reports import category_of
 from capstone_utils.transaction import (
     MISSING,
     InvalidMessage,
     InvalidTransaction,
+    category_of,
     parse_json,
     to_cents,
     to_identifier,

@@ -13,7 +13,12 @@ from capstone_utils.features.spec import SPEC, Feature, State, Window
 from capstone_utils.ingestion.arrays import Floats
 from capstone_utils.transaction import DAY_SECONDS
 
-KINDS = {"location": ("city", "cities"), "merchant": ("shop", "shops"), "device": ("device", "devices")}
+KINDS = {
+    "location": ("city", "cities"),
+    "merchant": ("shop", "shops"),
+    "device": ("device", "devices"),
+    "category": ("kind of shop", "kinds of shop"),
+}
 STATES: dict[str, Callable[[float], str]] = {
     "amount": lambda value: f"an amount of {value:,.2f}",
     "hour_of_day": lambda value: f"at {value:.0f} o'clock UTC",
@@ -126,6 +131,8 @@ def _window(window: Window, value: float) -> str:
         return f"a mean amount of {value:,.2f} in {period}"
     if window.aggregate == "distinct":
         return f"{value:.0f} {KINDS[window.column][value != 1]} in {period}"
+    if window.aggregate == "same":
+        return f"{value:.0f} payment{'s' * (value != 1)} with this {KINDS[window.column][0]} in {period}"
     return f"{value:.1%} reported as fraud in {period}"
 
 

@@ -36,15 +36,13 @@ def test_a_file_that_is_no_project_is_named_with_its_fault(tmp_path, source, fau
         read_project(path)
 
 
-def test_a_feature_of_the_spec_needs_no_code(tmp_path, stream):
+@pytest.mark.parametrize("counted", ["'count', 'amount_cents'", "'same', 'category'"])
+def test_a_feature_of_the_spec_needs_no_code(tmp_path, stream, counted):
     path = tmp_path / "mine.py"
-    path.write_text(
-        "from capstone_utils.features.spec import Window\n"
-        "FEATURE = Window('transaction_count_10m', 'count', 'amount_cents', 600)\n"
-    )
+    path.write_text(f"from capstone_utils.features.spec import Window\nFEATURE = Window('mine', {counted}, 3600)\n")
     project = read_project(path)
     values = project.values(stream.transactions)
-    assert project.name == "transaction_count_10m"
+    assert project.name == "mine"
     assert values.min() == 1 < values.max()
 
 

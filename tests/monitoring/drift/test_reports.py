@@ -8,7 +8,7 @@ import pytest
 
 from capstone_utils.errors import InvalidValue
 from capstone_utils.monitoring.drift.cusum import Cusum
-from capstone_utils.monitoring.drift.reports import LOOK_BACK_US, UNNAMED, MissedFraud, Report, category_of
+from capstone_utils.monitoring.drift.reports import LOOK_BACK_US, UNNAMED, MissedFraud, Report
 from tests.monitoring.drift.streams import HOUR_US, a_reference
 
 
@@ -65,11 +65,3 @@ def test_misses_without_a_category_are_of_none():
     for number in range(12):
         missed.update(Report(number, number, True))
     assert missed.named == UNNAMED
-
-
-def test_the_category_is_the_kind_of_shop():
-    assert [category_of(name) for name in ("Maple Gift Cards", "Harbor Grocery", "Amazon")] == [
-        "Gift Cards",
-        "Grocery",
-        "Amazon",
-    ]

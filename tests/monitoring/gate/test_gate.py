@@ -11,7 +11,7 @@ import xgboost as xgb
 
 from benchmarks.gate import poisons
 from capstone_utils.course.rehearsal import hidden
-from capstone_utils.features.spec import BRIEF, SPEC
+from capstone_utils.features.spec import BRIEF, SPEC, FeatureSpec, Window
 from capstone_utils.monitoring.gate import gate, honesty, label_checks
 from capstone_utils.monitoring.gate.challenger import learnt, split_now, train_challenger
 from capstone_utils.monitoring.gate.evidence import gather, golden_users
@@ -45,6 +45,13 @@ def test_a_challenger_that_learnt_the_new_fraud_passes_every_check(weighed):
     assert weighed.report.passed
     recall = weighed.report.compared.loc["recall"]
     assert 0 < recall["low"] < recall["difference"] < recall["high"]
+
+
+def test_the_evidence_of_a_rehearsal_has_the_features_of_its_spec(rehearsal):
+    wider = FeatureSpec((*SPEC.features, Window("same_category_count_1h", "same", "category", 3600)))
+    evidence = rehearsal._replace(spec=wider).evidence(NOW)
+    assert evidence.spec is wider
+    assert evidence.frame["same_category_count_1h"].max() > 1
 
 
 def test_it_promises_what_was_measured_on_users_that_its_judges_never_saw(weighed):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from capstone_utils.features.spec import SPEC
+from capstone_utils.features.spec import SPEC, State, Window
 from capstone_utils.serving.evaluation.sense_check import EXPECTED, sense_check
 from capstone_utils.serving.model.reasons import anomaly_reasons, in_words, loudest, reasons
 
@@ -32,6 +32,14 @@ def test_every_feature_of_the_spec_has_words_of_its_own():
     for name in SPEC.names:
         for value in (0.0, 1.0, 2.5):
             assert not in_words(name, value).startswith(f"{name} of")
+
+
+def test_a_feature_that_joins_the_spec_has_words(monkeypatch):
+    window = Window("same_category_count_1h", "same", "category", 3600)
+    known = State("is_new_category", "first_seen", "category")
+    monkeypatch.setattr("capstone_utils.serving.model.reasons._FEATURES", {each.name: each for each in (window, known)})
+    assert in_words("same_category_count_1h", 3.0) == "3 payments with this kind of shop in 1 hour"
+    assert in_words("is_new_category", 1.0) == "a kind of shop that this customer never used before"
 
 
 def test_the_reasons_are_the_loudest_contributions_each_topic_once(trained, split):

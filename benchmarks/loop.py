@@ -55,7 +55,7 @@ WITH_CATEGORY = FeatureSpec(
 
 
 class Act(NamedTuple):
-    """What happens in so many worlds; its figures' names begin with `prefix`."""
+    """A drift and a spec, tried in so many worlds; the names of its figures begin with `prefix`."""
 
     prefix: str
     drift: Drift
@@ -64,13 +64,6 @@ class Act(NamedTuple):
 
 
 ACTS = (Act("", NEW, SPEC, 10), Act("adapt_", "adapt", SPEC, 4), Act("category_", NEW, WITH_CATEGORY, 10))
-
-
-class Promotion(NamedTuple):
-    """A promotion on a day, counted from the drift."""
-
-    day: int
-    recall_of_new: float  # of the new fraud in the week after it
 
 
 class LoopedWorld:

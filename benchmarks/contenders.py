@@ -19,7 +19,6 @@ from capstone_utils.transaction import Transaction
 
 WINDOW_US = 300_000_000
 EPOCH = datetime(1970, 1, 1)
-NAMES = ("mean", "count", "locations", "devices")
 Log = Sequence[Transaction]
 Values = tuple[float, float, float, float]
 Rows = list[tuple[int, float, float, float, float]]

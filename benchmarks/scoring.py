@@ -22,7 +22,6 @@ from capstone_utils.serving.model.trees import Trees
 from capstone_utils.settings import Settings
 
 ROWS, BATCH, MISSING = 20_000, 2_000, 0.1
-GOAL_SINGLE_US = 15.0
 
 
 def single_us(score: Callable[[np.ndarray], object], rows: np.ndarray) -> float:

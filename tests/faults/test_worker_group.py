@@ -109,6 +109,7 @@ def test_partitions_are_added_under_load(house, arrivals):
         house.wait_until_done()
     found = house.settled_audit()
     assert found.sound, found
+    assert found.moved == 0  # the producer knew the new partitions, and so did the worker
 
 
 def test_what_retention_deleted_unread_is_counted_and_what_is_left_is_right(house, arrivals):

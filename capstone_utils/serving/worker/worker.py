@@ -29,7 +29,6 @@ BATCH_RECORDS = 5_000
 CHUNK_RECORDS = 1_000  # of a batch: classified, without Python's lock, while the next one's features are made
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 1.0  # after a batch was lost
-LOOK_SECONDS = 1.0  # so old may be what is known of the topic when a record lies on a wrong partition
 LONGEST_SECONDS = float(DAY_SECONDS)  # that is counted as a latency: a producer's own stamp may be years old
 HOLD_SECONDS = 60.0  # then what could not be unpacked is tried again
 CLASSIFYING = "classifying"  # the name of the thread
@@ -74,7 +73,7 @@ class Worker:
         self._settings, self._scores = settings, settings.scores_topic
         self.daily = self._daily_in_use = states.daily
         self._score_partitions, self._spec = score_partitions, SPEC.hash[:SPEC_DIGITS]
-        self._shape, self._looked_at = TopicShape("", 1), 0.0  # as the client last saw it
+        self._shape = TopicShape("", 1)  # as the client last saw it
         self._warned = False  # of records on wrong partitions
         self._retry_at: float | None = None  # when the partitions that are held back are tried again
 
@@ -128,7 +127,7 @@ class Worker:
             self._hold(client, batch)
 
     def _look(self, client: Client) -> None:
-        self._shape, self._looked_at = client.look(), time.monotonic()
+        self._shape = client.look()
         self._states.of_topic(self._shape)
 
     def _hold(self, client: Client, batch: UnreadableBatch) -> None:
@@ -167,10 +166,8 @@ class Worker:
     def _parse(self, client: Client, records: Sequence[Record]) -> Parsed:
         """The batch sorted, by the number of partitions that the topic has now."""
         parsed = parse(records, self._settings, self._shape.partitions)
-        if parsed.moved and time.monotonic() - self._looked_at > LOOK_SECONDS:
-            shape, self._looked_at = client.look(), time.monotonic()
-            if shape != self._shape:
-                raise Lost(f"the topic has changed: {shape.partitions} partitions, id {shape.log_id}")
+        if parsed.moved and (shape := client.look()) != self._shape:
+            raise Lost(f"the topic has changed: {shape.partitions} partitions, id {shape.log_id}")
         return parsed
 
     def _count_gaps(self, records: Sequence[Record], ends: Mapping[int, int]) -> None:

@@ -9,7 +9,6 @@ import pytest
 from capstone_utils.ingestion.frames import transactions_of
 from capstone_utils.ingestion.streaming.topics import TopicShape
 from capstone_utils.serving.model.classifier import Classifier
-from capstone_utils.serving.worker import worker
 from capstone_utils.serving.worker.client import Lost, Polled, Position
 from capstone_utils.serving.worker.metrics import STAGES, WorkerMetrics
 from capstone_utils.serving.worker.partition_states import PartitionStates
@@ -155,10 +154,7 @@ def test_records_that_compaction_took_out_are_counted(client, models, tmp_path):
     assert work(client, models, tmp_path)("worker_deleted_unread_total") == 20
 
 
-def test_a_topic_that_has_other_partitions_by_now_is_looked_at_before_a_record_is_moved(
-    client, models, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.0)
+def test_a_topic_that_has_other_partitions_by_now_is_looked_at_before_a_record_is_moved(client, models, tmp_path):
     shapes = [SHAPE._replace(partitions=4), SHAPE]  # as it was when the partitions were shared out, and as it is
     client.well = True
     client.look = lambda: shapes.pop(0) if len(shapes) > 1 else shapes[0]

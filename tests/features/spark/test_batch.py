@@ -14,10 +14,11 @@ from capstone_utils.features.daily_tables import write_daily
 from capstone_utils.features.online.online import OnlineFeatures
 from capstone_utils.features.spark.batch import InvalidHistory, batch_features
 from capstone_utils.features.spark.job import main
-from capstone_utils.features.spec import SPEC
+from capstone_utils.features.spec import SPEC, FeatureSpec, State, Window
 from capstone_utils.settings import ROOT
 from capstone_utils.transaction import Transaction
 from tests.features.conftest import DAILY
+from tests.features.naive import naive_features
 
 PLACE = ["partition", "offset"]
 
@@ -54,6 +55,15 @@ def test_every_feature_of_every_row_equals_the_naive_oracle(spark, history, parq
     assert differing(found, expected) == {}
     assert found["duplicate"].tolist() == expected["duplicate"].tolist()
     assert found["transaction_id"].tolist() == history["transaction_id"].tolist()
+
+
+def test_the_kind_of_shop_is_counted_as_the_oracle_counts_it(spark, history, parquet, log):
+    kind = Window("same_category_count_1h", "same", "category", 3600), State("is_new", "first_seen", "category")
+    spec = FeatureSpec(kind)
+    found = in_order_of(history, batch_features(spark.read.parquet(str(parquet)), PLACE, spec).toPandas())
+    right = [answer or dict.fromkeys(spec.names, np.nan) for answer in naive_features(log, spec, {})]
+    np.testing.assert_array_equal(found[list(spec.names)], pd.DataFrame(right))
+    assert found["same_category_count_1h"].max() > 1
 
 
 def test_a_missing_feature_is_nan_and_never_null(spark, parquet, expected):

@@ -55,15 +55,15 @@ WITH_CATEGORY = FeatureSpec(
 
 
 class Act(NamedTuple):
-    """A drift and a spec, tried in so many worlds; the names of its figures begin with `prefix`."""
+    """A drift and a spec, tried in the first `worlds` (None: in all); its figures' names begin with `prefix`."""
 
     prefix: str
     drift: Drift
     spec: FeatureSpec
-    worlds: int
+    worlds: int | None
 
 
-ACTS = (Act("", NEW, SPEC, 10), Act("adapt_", "adapt", SPEC, 4), Act("category_", NEW, WITH_CATEGORY, 10))
+ACTS = (Act("", NEW, SPEC, None), Act("adapt_", "adapt", SPEC, 4), Act("category_", NEW, WITH_CATEGORY, None))
 
 
 class LoopedWorld:

@@ -35,10 +35,7 @@ def test_every_kind_of_state_is_of_the_moment_or_of_the_history_or_a_first_seen_
         (Window("w", "count", "amount_cents", 60, "device"), "w: key='device' is none of user_id, merchant"),
         (Window("w", "distinct", "device", 60, "user_id", 5), "w: distinct values are counted without a delay"),
         (Window("w", "same", "category", 60, "user_id", 5), "w: same values are counted without a delay"),
-        (
-            Window("w", "same", "amount_cents", 60),
-            "w: column='amount_cents' is none of location, merchant, dev",
-        ),
+        (Window("w", "same", "amount_cents", 60), "w: column='amount_cents' is none of location, merchant, device"),
         (Window("w", "fraud_rate", "is_fraud", 60), "w: delay_seconds=0: fraud is not known at once"),
         (State("s", "first_seen"), "s: column='' does not go with first_seen"),
         (State("s", "amount", "device"), "s: column='device' does not go with amount"),

@@ -14,7 +14,7 @@ from capstone_utils.ingestion.streaming.consumer import Consumer
 from capstone_utils.ingestion.streaming.reader import TransactionReader
 from capstone_utils.ingestion.streaming.topics import describe_topic
 
-START_SECONDS = 60.0  # some session timeouts: a member whose first try to join was lost is waited for that long
+START_SECONDS = 60.0  # for a busy machine: on a quiet one the members join within one
 
 
 def skip_to_end(bootstrap_servers: str, topic: str, group: str) -> None:

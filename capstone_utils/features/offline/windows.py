@@ -25,12 +25,7 @@ def window_values(plan: KeyPlan, keys: Array, ids: Array, facts: Array, codes: A
     values from 0. status (n,): filled for the user's plan; read for any other plan, which keeps only KEPT rows.
     """
     n = len(keys)
-    texts = [
-        (column, place, own)
-        for column, places in enumerate(zip(plan.distinct, plan.same, strict=True))
-        for own in (0, 1)
-        for place in places[own]
-    ]
+    texts = [(plan.columns.index(name), place, kind == "same") for kind, name, place in plan.slots if name]
     values = np.full((n, len(plan.slots)), np.nan)
     kept = np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
     counts = np.zeros((len(texts), codes.max(initial=0) + 1), np.int64)
